@@ -1,0 +1,1 @@
+"""Busload: seats on buses that do not exist yet."""

@@ -1,0 +1,1 @@
+"""What every slice stands on and none of which knows a slice: database, clock, ids, money, errors, jobs, audit, log."""

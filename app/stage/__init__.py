@@ -1,0 +1,1 @@
+"""Playing the service without the outside world: embedded database, private stack, demo, rehearsal."""
