@@ -3,15 +3,19 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date, datetime
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
-Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
-Pool = asyncpg.Pool[asyncpg.Record]
+if TYPE_CHECKING:  # generic in its stubs only
+    Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+else:
+    Connection = asyncpg.Connection | PoolConnectionProxy
+    Pool = asyncpg.Pool
 T = TypeVar("T")
 
 LOCK_TIMEOUT_MS = 3_000
@@ -28,7 +32,7 @@ async def set_up_connection(conn: Connection) -> None:
 
 async def open_pool(dsn: str, *, min_size: int = 2, max_size: int = 10) -> Pool:
     """A pool whose connections read jsonb and never wait for ever; raises OSError or asyncpg errors when there is no server."""
-    pool = await asyncpg.create_pool(
+    return await asyncpg.create_pool(
         dsn,
         min_size=min_size,
         max_size=max_size,
@@ -40,7 +44,6 @@ async def open_pool(dsn: str, *, min_size: int = 2, max_size: int = 10) -> Pool:
             "application_name": "busload",
         },
     )
-    return cast("Pool", pool)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-_MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 _LOCK_KEY = 0x6275736C  # "busl"; any number that every version of this service agrees on
 
 
@@ -30,7 +30,7 @@ async def migrate(dsn: str) -> list[str]:
 
 def _upgrade(connection: Connection) -> list[str]:
     config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     config.attributes["applied"] = applied = list[str]()
