@@ -1,0 +1,60 @@
+# Everything a developer runs. `make` alone lists the targets; each that needs the virtual environment brings it up to date first.
+SHELL := /bin/bash
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+UV ?= uv
+BIN := .venv/bin
+READY := .venv/.ready
+TEST_WORKERS ?= 2
+PORT ?=
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-reset test check format rehearse lock
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Create or update .venv from the hashed lock
+
+$(READY): requirements-dev.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and no python3 was found" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; $(PYTHON) is older. Name another one: make setup PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+		|| { echo "This Python cannot make virtual environments. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing what requirements-dev.lock names ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY) ## Run the whole service locally with a demo world (PORT=8000 sets the port)
+	@$(BIN)/busload demo $(if $(PORT),--port $(PORT)) $(ARGS)
+
+demo-reset: $(READY) ## The same, starting over with fresh data
+	@$(BIN)/busload demo --reset $(if $(PORT),--port $(PORT)) $(ARGS)
+
+test: $(READY) ## Run every test (ARGS="tests/core -k name" narrows it)
+	@$(BIN)/pytest -n $(TEST_WORKERS) $(ARGS)
+
+check: $(READY) ## Check format, lint, types, import contracts and templates; runs no tests
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@report=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$report"; exit 1; }
+	@$(BIN)/djlint app --lint --quiet
+
+format: $(READY) ## Format Python and fix what the linter can fix by itself
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --fix --quiet . || true
+
+rehearse: $(READY) ## Play a whole event through a private stack (ARGS="--riders 600 --seed 1")
+	@$(BIN)/busload rehearse $(ARGS)
+
+LOCK := pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+lock: ## Pin dependencies anew after a change in pyproject.toml (needs uv; ARGS=--upgrade takes newer ones)
+	@command -v $(UV) >/dev/null || { echo "uv is needed for this target only: https://docs.astral.sh/uv/" >&2; exit 1; }
+	$(UV) $(LOCK) $(ARGS) --extra stage --extra dev --extra bench -o requirements-bench.lock
+	$(UV) $(LOCK) --extra stage --extra dev -c requirements-bench.lock -o requirements-dev.lock
+	$(UV) $(LOCK) -c requirements-bench.lock -o requirements.lock
