@@ -1,0 +1,75 @@
+"""What each state of DOMAIN.md section 5 is called on a page, and the signal it is shown with.
+
+Tones: `good` done well, `info` under way, `wait` somebody must act or time must pass, `bad` went wrong, `void` ended without
+effect, `mute` not begun, `live` happening now.
+"""
+
+LABELS: dict[str, dict[str, tuple[str, str]]] = {
+    "event": {"scheduled": ("Scheduled", "info"), "cancelled": ("Cancelled", "bad")},
+    "trip": {
+        "draft": ("Draft", "mute"),
+        "open": ("Open for pledges", "wait"),
+        "confirmed": ("Confirmed", "good"),
+        "allocated": ("Bus assigned", "good"),
+        "departed": ("On the road", "live"),
+        "completed": ("Completed", "void"),
+        "expired": ("Did not reach its minimum", "void"),
+        "cancelled": ("Cancelled", "bad"),
+    },
+    "pledge": {
+        "pending_card": ("Card needed", "wait"),
+        "active": ("Pledged", "info"),
+        "confirmed": ("Confirmed", "good"),
+        "paid": ("Paid", "good"),
+        "travelled": ("Travelled", "void"),
+        "no_show": ("Did not board", "void"),
+        "lapsed": ("Lapsed", "void"),
+        "refused": ("Card refused", "bad"),
+        "withdrawn": ("Withdrawn", "void"),
+        "released": ("Released", "void"),
+        "dropped": ("Dropped, unpaid", "bad"),
+        "refunded": ("Refunded", "void"),
+    },
+    "payment": {
+        "due": ("Due", "mute"),
+        "submitting": ("Being charged", "info"),
+        "succeeded": ("Charged", "good"),
+        "needs_action": ("Bank approval needed", "wait"),
+        "retryable": ("Failed, will retry", "bad"),
+        "unknown": ("Being checked", "wait"),
+        "abandoned": ("Given up", "bad"),
+        "void": ("Not charged", "void"),
+        "disputed": ("Disputed", "bad"),
+        "won": ("Dispute won", "good"),
+        "lost": ("Dispute lost", "bad"),
+    },
+    "refund": {
+        "due": ("Due", "mute"),
+        "submitting": ("Being refunded", "info"),
+        "succeeded": ("Refunded", "good"),
+        "failed": ("Failed", "bad"),
+        "unknown": ("Being checked", "wait"),
+    },
+    "offer": {
+        "proposed": ("Proposed", "mute"),
+        "sent": ("Awaiting answer", "wait"),
+        "accepted": ("Accepted", "good"),
+        "declined": ("Declined", "void"),
+        "expired": ("Expired", "void"),
+        "withdrawn": ("Withdrawn", "void"),
+        "failed": ("Pulled out", "bad"),
+    },
+    "stop": {"proposed": ("Proposed", "wait"), "approved": ("Approved", "good"), "rejected": ("Rejected", "void")},
+    "incident": {"open": ("Open", "bad"), "resolved": ("Resolved", "good")},
+    "delivery": {"pending": ("Pending", "wait"), "delivered": ("Delivered", "good"), "failed": ("Failed", "bad")},
+}
+
+
+def status_label(state: str, kind: str) -> str:
+    """The words for a state of a kind of thing (`trip`, `pledge`, ...); KeyError for one the domain does not know."""
+    return LABELS[kind][state][0]
+
+
+def status_tone(state: str, kind: str) -> str:
+    """The tone its badge has; KeyError as above."""
+    return LABELS[kind][state][1]
