@@ -106,7 +106,7 @@ CREATE TABLE duty_drivers (
     driver_id    uuid NOT NULL REFERENCES drivers,
     seat         integer NOT NULL CHECK (seat IN (1, 2)),    -- first or second driver
     during       tstzrange NOT NULL,
-    token_hash   bytea NOT NULL UNIQUE,
+    token_hash   bytea NOT NULL,
     link_expires_at timestamptz NOT NULL,
     assigned_at  timestamptz NOT NULL DEFAULT busload_now(),
     ended_at     timestamptz,
@@ -114,3 +114,6 @@ CREATE TABLE duty_drivers (
     CONSTRAINT drivers_free EXCLUDE USING gist (driver_id WITH =, during WITH &&) WHERE (ended_at IS NULL)
 );
 CREATE UNIQUE INDEX duty_drivers_seat ON duty_drivers (duty_id, seat) WHERE ended_at IS NULL;
+-- A driver taken off and put back on the same duty gets the same link again; only one row of it opens.
+CREATE UNIQUE INDEX duty_drivers_link ON duty_drivers (token_hash) WHERE ended_at IS NULL;
+CREATE INDEX duty_drivers_past_links ON duty_drivers (token_hash);

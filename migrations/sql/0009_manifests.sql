@@ -12,11 +12,12 @@ CREATE TABLE manifests (
 CREATE TRIGGER manifests_for_ever BEFORE UPDATE OR DELETE OR TRUNCATE ON manifests
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
--- Which version drivers work from; closed once the bus has left its last outbound stop.
+-- Which version drivers work from; closed once the bus has left its last outbound stop, ended when it is back.
 CREATE TABLE current_manifests (
     duty_id     uuid PRIMARY KEY REFERENCES duties,
     manifest_id uuid NOT NULL UNIQUE REFERENCES manifests,
-    closed_at   timestamptz
+    closed_at   timestamptz,
+    ended_at    timestamptz CHECK (ended_at IS NULL OR closed_at IS NOT NULL)
 );
 
 CREATE TABLE manifest_people (
@@ -31,16 +32,26 @@ CREATE TABLE manifest_people (
 CREATE TRIGGER manifest_people_for_ever BEFORE UPDATE OR DELETE OR TRUNCATE ON manifest_people
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
+-- The public halves of the keys that ever signed passes: phones accept all that are not retired, so that a new secret
+-- leaves passes already shown valid.
+CREATE TABLE pass_keys (
+    key_id     text PRIMARY KEY,
+    public_key bytea NOT NULL CHECK (length(public_key) = 32),
+    created_at timestamptz NOT NULL DEFAULT busload_now(),
+    retired_at timestamptz
+);
+
+-- What a pass states. The signed token is made from it when it is shown, and rests nowhere.
 CREATE TABLE boarding_passes (
-    id         uuid PRIMARY KEY DEFAULT uuidv7(),
-    pledge_id  uuid NOT NULL REFERENCES pledges,
-    person     integer NOT NULL CHECK (person BETWEEN 1 AND 8),
-    leg        text NOT NULL CHECK (leg IN ('outbound', 'return')),
-    duty_id    uuid NOT NULL REFERENCES duties,
-    key_id     text NOT NULL,
-    token      text NOT NULL UNIQUE,
-    issued_at  timestamptz NOT NULL DEFAULT busload_now(),
-    revoked_at timestamptz
+    id          uuid PRIMARY KEY DEFAULT uuidv7(),
+    pledge_id   uuid NOT NULL REFERENCES pledges,
+    person      integer NOT NULL CHECK (person BETWEEN 1 AND 8),
+    leg         text NOT NULL CHECK (leg IN ('outbound', 'return')),
+    duty_id     uuid NOT NULL REFERENCES duties,
+    valid_from  timestamptz NOT NULL,
+    valid_until timestamptz NOT NULL CHECK (valid_from < valid_until),
+    issued_at   timestamptz NOT NULL DEFAULT busload_now(),
+    revoked_at  timestamptz
 );
 CREATE UNIQUE INDEX boarding_passes_live ON boarding_passes (pledge_id, person, leg) WHERE revoked_at IS NULL;
 CREATE INDEX boarding_passes_duty ON boarding_passes (duty_id);
