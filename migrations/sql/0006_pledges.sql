@@ -24,7 +24,7 @@ CREATE TABLE pledges (
     locale            text NOT NULL DEFAULT 'en',
     seats             integer NOT NULL CHECK (seats BETWEEN 0 AND 8),
     wheelchairs       integer NOT NULL CHECK (wheelchairs BETWEEN 0 AND 8),
-    people            integer NOT NULL GENERATED ALWAYS AS (seats + wheelchairs) STORED CHECK (people BETWEEN 1 AND 8),
+    people            integer NOT NULL GENERATED ALWAYS AS (seats + wheelchairs) STORED,
     legs              text[] NOT NULL CHECK (legs IN ('{outbound}', '{return}', '{outbound,return}')),
     price_minor       bigint NOT NULL CHECK (price_minor > 0),     -- per person, the most the rider agreed to
     amount_minor      bigint NOT NULL,
@@ -45,6 +45,7 @@ CREATE TABLE pledges (
     partner_key_id    uuid,                                        -- which widget brought it
     created_at        timestamptz NOT NULL DEFAULT busload_now(),
     CHECK (amount_minor = price_minor * (seats + wheelchairs)),
+    CHECK (seats + wheelchairs BETWEEN 1 AND 8),
     CHECK (state <> 'pending_card' OR hold_expires_at IS NOT NULL),
     CHECK (state NOT IN ('active', 'confirmed', 'paid') OR (customer_ref IS NOT NULL AND payment_method_ref IS NOT NULL)),
     FOREIGN KEY (trip_id, event_id) REFERENCES trips (id, event_id),
@@ -67,3 +68,26 @@ INSERT INTO state_transitions VALUES
     ('pledge', 'active', 'withdrawn'), ('pledge', 'pending_card', 'released'), ('pledge', 'active', 'released'),
     ('pledge', 'confirmed', 'released'), ('pledge', 'confirmed', 'dropped'), ('pledge', 'paid', 'refunded');
 SELECT keep_machine('pledges', 'pledge');
+
+-- A signed-in rider's card, kept for the next pledge.
+CREATE TABLE saved_cards (
+    account_id         uuid PRIMARY KEY REFERENCES accounts,
+    customer_ref       text NOT NULL,
+    payment_method_ref text NOT NULL,
+    card_fingerprint   text,
+    card_label         text NOT NULL,
+    saved_at           timestamptz NOT NULL DEFAULT busload_now()
+);
+
+-- A rider's change of seats or legs after the charge: what it was before, and the payment that carries the difference.
+CREATE TABLE pledge_changes (
+    pledge_id    uuid NOT NULL REFERENCES pledges,
+    number       integer NOT NULL CHECK (number >= 1),
+    seats        integer NOT NULL,
+    wheelchairs  integer NOT NULL,
+    legs         text[] NOT NULL,
+    price_minor  bigint NOT NULL,
+    changed_at   timestamptz NOT NULL DEFAULT busload_now(),
+    reverted_at  timestamptz,
+    PRIMARY KEY (pledge_id, number)
+);

@@ -2,7 +2,7 @@
 CREATE TABLE payments (
     id                 uuid PRIMARY KEY DEFAULT uuidv7(),
     reference          uuid NOT NULL,
-    purpose            text NOT NULL CHECK (purpose IN ('fare')),
+    purpose            text NOT NULL CHECK (purpose ~ '^(fare|change-[0-9]{1,3})$'),
     book               text NOT NULL,                        -- the ledger book (an event's) it is posted in
     amount_minor       bigint NOT NULL CHECK (amount_minor > 0),
     currency           text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
@@ -55,7 +55,7 @@ CREATE TABLE payment_attempts (
 CREATE TABLE refunds (
     id           uuid PRIMARY KEY DEFAULT uuidv7(),
     payment_id   uuid NOT NULL REFERENCES payments,
-    reason       text NOT NULL CHECK (reason IN ('credit_back', 'ladder', 'cancellation', 'unseated', 'free_exit')),
+    reason       text NOT NULL CHECK (reason ~ '^(credit_back|ladder|cancellation|unseated|free_exit|change-[0-9]{1,3})$'),
     amount_minor bigint NOT NULL CHECK (amount_minor > 0),
     currency     text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
     state        text NOT NULL CHECK (state IN ('due', 'submitting', 'succeeded', 'failed', 'unknown')),

@@ -1,0 +1,57 @@
+"""Accounts and roles."""
+
+from datetime import timedelta
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+SIGN_IN_LINK_LIFETIME = timedelta(minutes=10)
+SESSION_LIFETIME = timedelta(days=30)
+
+
+class Role(StrEnum):
+    """What an account may do beside pledging."""
+
+    ORGANISER = "organiser"
+    OPERATOR = "operator"
+    PARTNER = "partner"
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """A person known by a verified e-mail address."""
+
+    id: UUID
+    email: str
+    name: str
+
+
+class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
+    """The account behind a session and the roles it has."""
+
+    account_id: UUID
+    email: str
+    name: str
+    is_organiser: bool
+    operator_ids: list[UUID]
+    partner_ids: list[UUID]
+
+
+class SignInLink(msgspec.Struct, frozen=True, kw_only=True):
+    """A mail link that is being consumed."""
+
+    email: str
+    next_path: str
+    usable: bool
+
+
+def normalise_email(email: str) -> str:
+    """One form for addresses that reach the same person: lower case, no +tag (a pledge per person and trip)."""
+    local, _, domain = email.strip().lower().rpartition("@")
+    return f"{local.split('+')[0]}@{domain}"
+
+
+def looks_like_email(email: str) -> bool:
+    """Whether an address can be mailed at all; only a received mail proves more (RFC 5321 lengths)."""
+    local, at, domain = email.strip().rpartition("@")
+    return bool(at and local and len(local) <= 64 and len(domain) <= 255 and "." in domain.strip(".") and not set(email.strip()) & set(" ,;<>\"\r\n\t"))

@@ -1,0 +1,1 @@
+"""Events and the stops their trips share."""

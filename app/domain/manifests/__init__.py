@@ -1,0 +1,1 @@
+"""What a driver works from and a rider shows: manifests, boarding passes, check-ins, positions, incidents."""

@@ -1,0 +1,1 @@
+"""Pledges: conditional, card-backed commitments of a party to a trip."""

@@ -1,0 +1,120 @@
+"""Pledges: states, the party, and what may be changed when."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from app.core.machine import Machine
+
+HOLD = timedelta(minutes=15)
+MAX_PEOPLE = 8
+MAX_PEOPLE_PER_CARD = 16
+TERMS_VERSION = "2026-11"
+
+
+class PledgeState(StrEnum):
+    """A pledge counts from `active` on; `pending_card` holds seats for 15 minutes."""
+
+    PENDING_CARD = "pending_card"
+    ACTIVE = "active"
+    CONFIRMED = "confirmed"
+    PAID = "paid"
+    TRAVELLED = "travelled"
+    NO_SHOW = "no_show"
+    LAPSED = "lapsed"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    RELEASED = "released"
+    DROPPED = "dropped"
+    REFUNDED = "refunded"
+
+
+P = PledgeState
+PLEDGE_MACHINE = Machine(
+    "pledge",
+    births=frozenset({P.PENDING_CARD, P.ACTIVE, P.CONFIRMED}),
+    arrows={
+        P.PENDING_CARD: frozenset({P.ACTIVE, P.CONFIRMED, P.LAPSED, P.REFUSED, P.WITHDRAWN, P.RELEASED}),
+        P.LAPSED: frozenset({P.ACTIVE, P.CONFIRMED}),
+        P.ACTIVE: frozenset({P.CONFIRMED, P.WITHDRAWN, P.RELEASED}),
+        P.CONFIRMED: frozenset({P.PAID, P.RELEASED, P.DROPPED}),
+        P.PAID: frozenset({P.TRAVELLED, P.NO_SHOW, P.REFUNDED}),
+    },
+)
+HELD = frozenset({P.PENDING_CARD})
+SECURED = frozenset({P.ACTIVE, P.CONFIRMED, P.PAID})
+LIVE = HELD | SECURED
+
+
+class Pledge(msgspec.Struct, frozen=True, kw_only=True):
+    """A party's commitment. `price_minor` is per person, the most it agreed to; `amount_minor` is for all of its people."""
+
+    id: UUID
+    public_code: str
+    trip_id: UUID
+    event_id: UUID
+    stop_id: UUID
+    account_id: UUID | None
+    name: str
+    email: str
+    phone: str
+    needs: str
+    locale: str
+    seats: int
+    wheelchairs: int
+    people: int
+    legs: list[str]
+    price_minor: int
+    amount_minor: int
+    currency: str
+    terms_version: str
+    terms_shown_at: datetime
+    state: PledgeState
+    hold_expires_at: datetime | None
+    setup_session_ref: str | None
+    card_url: str | None
+    customer_ref: str | None
+    payment_method_ref: str | None
+    card_fingerprint: str | None
+    card_label: str
+    free_exit_until: datetime | None
+    created_at: datetime
+
+
+class NewPledge(msgspec.Struct, frozen=True, kw_only=True):
+    """A pledge about to be born."""
+
+    id: UUID
+    public_code: str
+    trip_id: UUID
+    event_id: UUID
+    stop_id: UUID
+    account_id: UUID | None
+    name: str
+    email: str
+    email_normalised: str
+    phone: str
+    needs: str
+    locale: str
+    seats: int
+    wheelchairs: int
+    legs: tuple[str, ...]
+    price_minor: int
+    currency: str
+    terms_shown_at: datetime
+    state: PledgeState
+    manage_token_hash: bytes
+    hold_expires_at: datetime
+    partner_key_id: UUID | None
+    card: "SavedCard | None"
+
+
+class SavedCard(msgspec.Struct, frozen=True, kw_only=True):
+    """A verified card as we know it: opaque references and a label such as 'Visa 4242'."""
+
+    customer_ref: str
+    payment_method_ref: str
+    card_fingerprint: str | None
+    card_label: str

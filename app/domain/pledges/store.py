@@ -1,0 +1,272 @@
+"""SQL of pledges and saved cards."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from app.core.database import Connection, fetch_all, fetch_maybe, fetch_one
+from app.domain.pledges.model import NewPledge, Pledge, PledgeState, SavedCard
+
+
+async def add_pledge(conn: Connection, new: NewPledge) -> Pledge:
+    """Stores a pledge; asyncpg.UniqueViolationError `pledges_one_live` when the address has a live one on this trip."""
+    card = new.card
+    return await fetch_one(
+        conn,
+        Pledge,
+        """
+        INSERT INTO pledges (id, public_code, trip_id, event_id, stop_id, account_id, name, email, email_normalised, phone, needs, locale,
+            seats, wheelchairs, legs, price_minor, amount_minor, currency, terms_version, terms_shown_at, state, manage_token_hash,
+            hold_expires_at, partner_key_id, customer_ref, payment_method_ref, card_fingerprint, card_label)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16 * ($13::int + $14::int), $17,
+            '2026-11', $18, $19, $20, $21, $22, $23, $24, $25, $26)
+        RETURNING id, public_code, trip_id, event_id, stop_id, account_id, name, email::text, phone, needs, locale, seats, wheelchairs,
+            people, legs, price_minor, amount_minor, currency, terms_version, terms_shown_at, state, hold_expires_at, setup_session_ref,
+            card_url, customer_ref, payment_method_ref, card_fingerprint, card_label, free_exit_until, created_at
+        """,
+        new.id, new.public_code, new.trip_id, new.event_id, new.stop_id, new.account_id, new.name, new.email, new.email_normalised,
+        new.phone, new.needs, new.locale, new.seats, new.wheelchairs, list(new.legs), new.price_minor, new.currency, new.terms_shown_at,
+        new.state.value, new.manage_token_hash, new.hold_expires_at, new.partner_key_id, card.customer_ref if card else None,
+        card.payment_method_ref if card else None, card.card_fingerprint if card else None, card.card_label if card else "",
+    )  # fmt: skip
+
+
+async def get_pledge(conn: Connection, pledge_id: UUID) -> Pledge | None:
+    """A pledge by id."""
+    found = await list_pledges_by_id(conn, [pledge_id])
+    return found[0] if found else None
+
+
+async def list_pledges_by_id(conn: Connection, pledge_ids: Sequence[UUID]) -> list[Pledge]:
+    """These pledges, in the order of their ids."""
+    return await fetch_all(
+        conn,
+        Pledge,
+        """
+        SELECT id, public_code, trip_id, event_id, stop_id, account_id, name, email::text, phone, needs, locale, seats, wheelchairs,
+            people, legs, price_minor, amount_minor, currency, terms_version, terms_shown_at, state, hold_expires_at, setup_session_ref,
+            card_url, customer_ref, payment_method_ref, card_fingerprint, card_label, free_exit_until, created_at
+        FROM pledges WHERE id = ANY($1::uuid[]) ORDER BY id
+        """,
+        list(pledge_ids),
+    )
+
+
+async def lock_pledge(conn: Connection, pledge_id: UUID) -> Pledge:
+    """A pledge that exists, locked; its trip is locked before."""
+    return await fetch_one(
+        conn,
+        Pledge,
+        """
+        SELECT id, public_code, trip_id, event_id, stop_id, account_id, name, email::text, phone, needs, locale, seats, wheelchairs,
+            people, legs, price_minor, amount_minor, currency, terms_version, terms_shown_at, state, hold_expires_at, setup_session_ref,
+            card_url, customer_ref, payment_method_ref, card_fingerprint, card_label, free_exit_until, created_at
+        FROM pledges WHERE id = $1 FOR NO KEY UPDATE
+        """,
+        pledge_id,
+    )
+
+
+async def find_by_token(conn: Connection, token_hash: bytes) -> Pledge | None:
+    """The pledge a manage token opens."""
+    return await fetch_maybe(
+        conn,
+        Pledge,
+        """
+        SELECT id, public_code, trip_id, event_id, stop_id, account_id, name, email::text, phone, needs, locale, seats, wheelchairs,
+            people, legs, price_minor, amount_minor, currency, terms_version, terms_shown_at, state, hold_expires_at, setup_session_ref,
+            card_url, customer_ref, payment_method_ref, card_fingerprint, card_label, free_exit_until, created_at
+        FROM pledges WHERE manage_token_hash = $1
+        """,
+        token_hash,
+    )
+
+
+async def find_by_setup_session(conn: Connection, session_ref: str) -> UUID | None:
+    """The pledge whose card page this is."""
+    found: UUID | None = await conn.fetchval("SELECT id FROM pledges WHERE setup_session_ref = $1", session_ref)
+    return found
+
+
+async def find_trip_of(conn: Connection, pledge_id: UUID) -> UUID | None:
+    """The trip to lock before the pledge; never changes."""
+    found: UUID | None = await conn.fetchval("SELECT trip_id FROM pledges WHERE id = $1", pledge_id)
+    return found
+
+
+async def lock_pledges_of_trip(conn: Connection, trip_id: UUID, states: Sequence[PledgeState]) -> list[Pledge]:
+    """A trip's pledges in these states, locked in the order of their ids; the trip is locked before."""
+    return await fetch_all(
+        conn,
+        Pledge,
+        """
+        SELECT id, public_code, trip_id, event_id, stop_id, account_id, name, email::text, phone, needs, locale, seats, wheelchairs,
+            people, legs, price_minor, amount_minor, currency, terms_version, terms_shown_at, state, hold_expires_at, setup_session_ref,
+            card_url, customer_ref, payment_method_ref, card_fingerprint, card_label, free_exit_until, created_at
+        FROM pledges WHERE trip_id = $1 AND state = ANY($2::text[]) ORDER BY id FOR NO KEY UPDATE
+        """,
+        trip_id,
+        [state.value for state in states],
+    )
+
+
+async def list_pledges_of_event(conn: Connection, event_id: UUID, states: Sequence[PledgeState]) -> list[Pledge]:
+    """An event's pledges in these states, in the order of their ids."""
+    return await fetch_all(
+        conn,
+        Pledge,
+        """
+        SELECT id, public_code, trip_id, event_id, stop_id, account_id, name, email::text, phone, needs, locale, seats, wheelchairs,
+            people, legs, price_minor, amount_minor, currency, terms_version, terms_shown_at, state, hold_expires_at, setup_session_ref,
+            card_url, customer_ref, payment_method_ref, card_fingerprint, card_label, free_exit_until, created_at
+        FROM pledges WHERE event_id = $1 AND state = ANY($2::text[]) ORDER BY id
+        """,
+        event_id,
+        [state.value for state in states],
+    )
+
+
+async def list_pledges_of_account(conn: Connection, account_id: UUID, email: str) -> list[Pledge]:
+    """A signed-in rider's pledges, the newest first: those made signed in and those made with the same verified address."""
+    return await fetch_all(
+        conn,
+        Pledge,
+        """
+        SELECT id, public_code, trip_id, event_id, stop_id, account_id, name, email::text, phone, needs, locale, seats, wheelchairs,
+            people, legs, price_minor, amount_minor, currency, terms_version, terms_shown_at, state, hold_expires_at, setup_session_ref,
+            card_url, customer_ref, payment_method_ref, card_fingerprint, card_label, free_exit_until, created_at
+        FROM pledges WHERE account_id = $1 OR email = $2 ORDER BY id DESC LIMIT 100
+        """,
+        account_id,
+        email,
+    )
+
+
+async def set_pledge_states(
+    conn: Connection, pledge_ids: Sequence[UUID], *, come_from: Sequence[PledgeState], go_to: PledgeState
+) -> list[UUID]:
+    """The guarded transition of many pledges in one statement; returns those that made it."""
+    rows = await conn.fetch(
+        "UPDATE pledges SET state = $3 WHERE id = ANY($1::uuid[]) AND state = ANY($2::text[]) RETURNING id",
+        list(pledge_ids),
+        [state.value for state in come_from],
+        go_to.value,
+    )
+    return [row["id"] for row in rows]
+
+
+async def set_card_page(conn: Connection, pledge_id: UUID, *, session_ref: str, card_url: str, customer_ref: str) -> None:
+    """Remembers the hosted card page that was opened for a pledge."""
+    await conn.execute(
+        """
+        UPDATE pledges SET setup_session_ref = $2, card_url = $3, customer_ref = coalesce(customer_ref, $4) WHERE id = $1
+        """,
+        pledge_id,
+        session_ref,
+        card_url,
+        customer_ref,
+    )
+
+
+async def set_card(conn: Connection, pledge_id: UUID, card: SavedCard) -> None:
+    """The verified card of a pledge."""
+    await conn.execute(
+        """
+        UPDATE pledges SET customer_ref = $2, payment_method_ref = $3, card_fingerprint = $4, card_label = $5, card_url = NULL
+        WHERE id = $1
+        """,
+        pledge_id,
+        card.customer_ref,
+        card.payment_method_ref,
+        card.card_fingerprint,
+        card.card_label,
+    )
+
+
+async def set_party(
+    conn: Connection, pledge_id: UUID, *, stop_id: UUID, seats: int, wheelchairs: int, legs: Sequence[str], price_minor: int, needs: str
+) -> None:
+    """A changed party; the amount follows."""
+    await conn.execute(
+        """
+        UPDATE pledges SET stop_id = $2, seats = $3, wheelchairs = $4, legs = $5, price_minor = $6,
+            amount_minor = $6 * ($3::int + $4::int), needs = $7
+        WHERE id = $1
+        """,
+        pledge_id,
+        stop_id,
+        seats,
+        wheelchairs,
+        list(legs),
+        price_minor,
+        needs,
+    )
+
+
+async def extend_hold(conn: Connection, pledge_id: UUID, hold_expires_at: datetime) -> None:
+    """Keeps the seats of a pledge whose card page has not reported its end yet."""
+    await conn.execute("UPDATE pledges SET hold_expires_at = $2 WHERE id = $1", pledge_id, hold_expires_at)
+
+
+async def grant_free_exit(conn: Connection, event_id: UUID, until: datetime) -> list[UUID]:
+    """Lets every live pledge of an event leave in full until a time; returns them."""
+    rows = await conn.fetch(
+        """
+        UPDATE pledges SET free_exit_until = $2
+        WHERE event_id = $1 AND state IN ('pending_card', 'active', 'confirmed', 'paid') RETURNING id
+        """,
+        event_id,
+        until,
+    )
+    return [row["id"] for row in rows]
+
+
+async def people_on_card(conn: Connection, *, trip_id: UUID, card_fingerprint: str) -> int:
+    """People secured on a trip with one card."""
+    found = await conn.fetchval(
+        """
+        SELECT coalesce(sum(people), 0) FROM pledges
+        WHERE trip_id = $1 AND card_fingerprint = $2 AND state IN ('active', 'confirmed', 'paid')
+        """,
+        trip_id,
+        card_fingerprint,
+    )
+    return int(found)
+
+
+async def keep_card(conn: Connection, account_id: UUID, card: SavedCard) -> None:
+    """Keeps a card for a signed-in rider's next pledge."""
+    await conn.execute(
+        """
+        INSERT INTO saved_cards (account_id, customer_ref, payment_method_ref, card_fingerprint, card_label) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (account_id) DO UPDATE SET customer_ref = excluded.customer_ref, payment_method_ref = excluded.payment_method_ref,
+            card_fingerprint = excluded.card_fingerprint, card_label = excluded.card_label, saved_at = busload_now()
+        """,
+        account_id,
+        card.customer_ref,
+        card.payment_method_ref,
+        card.card_fingerprint,
+        card.card_label,
+    )
+
+
+async def find_saved_card(conn: Connection, account_id: UUID) -> SavedCard | None:
+    """A signed-in rider's card."""
+    return await fetch_maybe(
+        conn,
+        SavedCard,
+        "SELECT customer_ref, payment_method_ref, card_fingerprint, card_label FROM saved_cards WHERE account_id = $1",
+        account_id,
+    )
+
+
+async def card_is_needed(conn: Connection, payment_method_ref: str) -> bool:
+    """Whether a live pledge or an account still uses a card."""
+    found = await conn.fetchval(
+        """
+        SELECT EXISTS (SELECT FROM pledges WHERE payment_method_ref = $1 AND state IN ('pending_card', 'active', 'confirmed', 'paid'))
+            OR EXISTS (SELECT FROM saved_cards WHERE payment_method_ref = $1)
+        """,
+        payment_method_ref,
+    )
+    return bool(found)

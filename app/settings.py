@@ -1,0 +1,92 @@
+"""What a process needs from its environment; everything missing or wrong is told in one message."""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import msgspec
+
+
+class SettingsFaulty(Exception):
+    """The environment lacks something; the text lists every fault and what to set."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of `serve` and `worker`. No default stands in for a secret or for the outside world."""
+
+    database_url: str
+    stripe_api_key: str
+    stripe_webhook_secret: str
+    stripe_base: str | None
+    secret: str
+    base_url: str
+    smtp_url: str
+    mail_from: str
+    osrm_url: str | None
+    map_style_url: str | None
+    log_level: str
+
+
+REQUIRED = {
+    "DATABASE_URL": "the PostgreSQL 18 database, such as postgresql://busload@db/busload",
+    "STRIPE_API_KEY": "the secret key of your Stripe account, sk_live_... or sk_test_...",
+    "STRIPE_WEBHOOK_SECRET": "the signing secret of the webhook endpoint BUSLOAD_BASE_URL/api/stripe/webhook, whsec_...",
+    "BUSLOAD_SECRET": "at least 32 random characters, the same for all processes: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'",
+    "BUSLOAD_BASE_URL": "the address people reach the service at, such as https://seats.example.org",
+    "BUSLOAD_SMTP_URL": "the mail server, such as smtp://user:password@mail.example.org:587 or smtps://...:465",
+}
+OPTIONAL = {
+    "BUSLOAD_MAIL_FROM": "sender of mails (default: busload@ and the host of BUSLOAD_BASE_URL)",
+    "BUSLOAD_OSRM_URL": "an OSRM server for travel times (default: great circle x detour)",
+    "BUSLOAD_MAP_STYLE_URL": "a MapLibre style for maps (default: plain outlines served by us)",
+    "BUSLOAD_LOG_LEVEL": "INFO (default), DEBUG, WARNING",
+    "BUSLOAD_STRIPE_BASE": "a fake Stripe's address; honoured only where the database is marked demo or test",
+}
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def fault_of(name: str, value: str) -> str | None:
+    """What is wrong with a setting's value, or None."""
+    parts = urlsplit(value)
+    match name:
+        case "DATABASE_URL" if parts.scheme not in {"postgresql", "postgres"}:
+            return "is no postgresql:// address"
+        case "BUSLOAD_SECRET" if len(value) < 32:
+            return f"has {len(value)} characters, needs at least 32"
+        case "BUSLOAD_BASE_URL" if parts.scheme not in {"http", "https"} or not parts.hostname:
+            return "is no http(s) address"
+        case "BUSLOAD_BASE_URL" if parts.scheme == "http" and parts.hostname not in LOCAL_HOSTS:
+            return "must be https:// (http only on this machine)"
+        case "BUSLOAD_SMTP_URL" if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+            return "is no smtp:// or smtps:// address"
+        case "STRIPE_API_KEY" if not value.startswith(("sk_", "rk_")):
+            return "is no Stripe secret key (sk_... or rk_...)"
+        case "STRIPE_WEBHOOK_SECRET" if not value.startswith("whsec_"):
+            return "is no webhook signing secret (whsec_...)"
+        case _:
+            return None
+
+
+def read_settings(env: Mapping[str, str]) -> Settings:
+    """The settings in an environment. Raises SettingsFaulty naming every missing or wrong one and what to set."""
+    faults = []
+    for name, meaning in REQUIRED.items():
+        value = env.get(name, "")
+        fault = "is not set" if not value else fault_of(name, value)
+        if fault:
+            faults.append(f"  {name} {fault}. Set it to {meaning}.")
+    if faults:
+        raise SettingsFaulty("Busload cannot start:\n" + "\n".join(faults))
+    base_url = env["BUSLOAD_BASE_URL"].rstrip("/")
+    return Settings(
+        database_url=env["DATABASE_URL"],
+        stripe_api_key=env["STRIPE_API_KEY"],
+        stripe_webhook_secret=env["STRIPE_WEBHOOK_SECRET"],
+        stripe_base=env.get("BUSLOAD_STRIPE_BASE") or None,
+        secret=env["BUSLOAD_SECRET"],
+        base_url=base_url,
+        smtp_url=env["BUSLOAD_SMTP_URL"],
+        mail_from=env.get("BUSLOAD_MAIL_FROM") or f"Busload <busload@{urlsplit(base_url).hostname}>",
+        osrm_url=env.get("BUSLOAD_OSRM_URL") or None,
+        map_style_url=env.get("BUSLOAD_MAP_STYLE_URL") or None,
+        log_level=env.get("BUSLOAD_LOG_LEVEL", "INFO").upper(),
+    )

@@ -1,0 +1,93 @@
+"""One LISTEN per process, any number of open browsers: news from the database wakes the streams that wait for it."""
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import asyncpg
+
+from app.core.database import Pool
+from app.core.live import CHANNEL, read_news
+from app.core.log import logger
+
+log = logger(__name__)
+HEARTBEAT_S = 15.0
+RECONNECT_S = 1.0
+
+
+class LiveHub:
+    """Fans news out to streams. Built and closed by the composition root; streams end when it closes."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._waiting: dict[tuple[str, UUID], set[asyncio.Event]] = defaultdict(set)
+        self._closing = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to listen; keeps listening through lost connections."""
+        self._task = asyncio.create_task(self._listen(), name="live-hub")
+
+    def close_streams(self) -> None:
+        """Ends every open stream, so that a server can stop without waiting for browsers."""
+        self._closing.set()
+        for events in self._waiting.values():
+            for event in events:
+                event.set()
+
+    async def close(self) -> None:
+        """Ends the streams and the listening."""
+        self.close_streams()
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _listen(self) -> None:
+        while not self._closing.is_set():
+            try:
+                async with self._pool.acquire() as conn:
+                    lost = asyncio.Event()
+                    conn.add_termination_listener(lambda _conn, lost=lost: lost.set())
+                    await conn.add_listener(CHANNEL, self._on_news)
+                    self._wake_all()  # what came while we were away
+                    await lost.wait()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("live.listen_failed", error=type(error).__name__)
+                await asyncio.sleep(RECONNECT_S)
+
+    def _on_news(self, _conn: object, _pid: int, _channel: str, payload: object) -> None:
+        news = read_news(str(payload))
+        for event in self._waiting.get((news.kind, news.subject_id), ()):
+            event.set()
+
+    def _wake_all(self) -> None:
+        for events in self._waiting.values():
+            for event in events:
+                event.set()
+
+    async def changes(self, kind: str, subject_id: UUID) -> AsyncIterator[bool]:
+        """Yields True now and after each change, False when nothing happened for a heartbeat; ends when the hub closes.
+
+        Changes that come while the reader is busy are folded into one.
+        """
+        event, key = asyncio.Event(), (kind, subject_id)
+        self._waiting[key].add(event)
+        try:
+            yield True
+            while not self._closing.is_set():
+                changed = True
+                try:
+                    await asyncio.wait_for(event.wait(), HEARTBEAT_S)
+                except TimeoutError:
+                    changed = False
+                event.clear()
+                if self._closing.is_set():
+                    return
+                yield changed
+        finally:
+            self._waiting[key].discard(event)
+            if not self._waiting[key]:
+                del self._waiting[key]

@@ -1,0 +1,140 @@
+"""Refusals become problem details (RFC 9457) for programs and an error page for people, here and nowhere else."""
+
+import re
+from http import HTTPStatus
+from typing import Any
+
+import asyncpg
+import msgspec
+from litestar import MediaType, Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.response import Template
+
+from app.core.errors import FieldError, Refusal, Unavailable
+from app.core.log import logger
+
+log = logger(__name__)
+PROBLEM_JSON = "application/problem+json"
+FIELD_PATH = re.compile(r"`\$\.?([^`]*)`$")
+UNKNOWN_FIELD = re.compile(r"unknown field `([^`]+)`")
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """Problem details: `type` is stable (`/problems/<code>`), `detail` says what to do, `errors` names fields."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: tuple[FieldError, ...]
+
+
+def wants_page(request: Request[Any, Any, Any]) -> bool:
+    """Whether a person's browser is asking: pages live outside /api/ and /w/, and browsers accept HTML."""
+    return not request.url.path.startswith(("/api/", "/w/")) and "text/html" in request.headers.get("accept", "")
+
+
+def answer(request: Request[Any, Any, Any], problem: Problem, headers: dict[str, str]) -> Response[Any]:
+    """The problem in the form its reader understands."""
+    if wants_page(request):
+        return Template("error.html", context={"problem": problem}, status_code=problem.status, headers=headers)
+    return Response(problem, status_code=problem.status, media_type=PROBLEM_JSON, headers=headers)
+
+
+def on_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Response[Any]:
+    """An expected refusal: info in the log, its own code, status and sentence for the client."""
+    log.info("request.refused", code=refusal.code, status=refusal.status, path=route_of(request))
+    problem = Problem(
+        type=f"/problems/{refusal.code}",
+        title=refusal.title,
+        status=refusal.status,
+        detail=refusal.detail,
+        code=refusal.code,
+        errors=refusal.fields,
+    )
+    headers = {"Retry-After": str(refusal.retry_after_s)} if refusal.retry_after_s else {}
+    return answer(request, problem, headers)
+
+
+def on_validation(request: Request[Any, Any, Any], error: ValidationException) -> Response[Any]:
+    """Input that does not fit the shape: names the field, and tells an unknown field from a wrong one."""
+    errors = tuple(field_error(item) for item in error.extra or [] if isinstance(item, dict))
+    unknown = any("not a known field" in item.message for item in errors)
+    code = "unknown_field" if unknown else "invalid_input"
+    detail = errors[0].message if errors else "The request does not have the expected form; the API description shows it."
+    problem = Problem(
+        type=f"/problems/{code}", title="Some of what you sent needs a correction", status=422, detail=detail, code=code, errors=errors
+    )
+    return answer(request, problem, {})
+
+
+def field_error(item: dict[str, Any]) -> FieldError:
+    """One of Litestar's validation items in our words."""
+    message = str(item.get("message", ""))
+    if found := UNKNOWN_FIELD.search(message):
+        name = found[1]
+        return FieldError(field=name, message=f"`{name}` is not a known field here; leave it out.")
+    path = FIELD_PATH.search(message)
+    field = path[1] if path else str(item.get("key", "") or "")
+    text = FIELD_PATH.sub("", message).removesuffix(" - at ").strip()
+    return FieldError(field=field, message=f"{field}: {text}." if field else f"{text}.")
+
+
+def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    """Litestar's own errors: no such route, wrong method, too large a body."""
+    status = HTTPStatus(error.status_code)
+    code = status.phrase.lower().replace(" ", "_").replace("'", "")
+    problem = Problem(
+        type=f"/problems/{code}",
+        title=status.phrase,
+        status=error.status_code,
+        detail=status.description or status.phrase,
+        code=code,
+        errors=(),
+    )
+    return answer(request, problem, dict(error.headers or {}))
+
+
+def on_database_busy(request: Request[Any, Any, Any], _: Exception) -> Response[Any]:
+    """A lock, a connection or the server itself could not be had in time; nothing was done."""
+    log.warning("database.busy", path=route_of(request))
+    return on_refusal(
+        request, Unavailable("Too much is going on at once. Nothing was changed; please try again in a moment.", retry_after_s=2)
+    )
+
+
+def on_bug(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """A bug: the error log has it, the client gets no insides."""
+    log.error("request.failed", path=route_of(request), exc_info=error)
+    problem = Problem(
+        type="/problems/internal_error",
+        title="That is our fault",
+        status=500,
+        code="internal_error",
+        detail="Something broke on our side. Nothing was half-done; please try again.",
+        errors=(),
+    )
+    return answer(request, problem, {})
+
+
+def route_of(request: Request[Any, Any, Any]) -> str:
+    """The route's pattern, never the path itself: paths may hold tokens."""
+    return str(request.scope.get("path_template", "unknown"))
+
+
+EXCEPTION_HANDLERS: dict[Any, Any] = {
+    Refusal: on_refusal,
+    ValidationException: on_validation,
+    HTTPException: on_http_error,
+    asyncpg.LockNotAvailableError: on_database_busy,
+    asyncpg.QueryCanceledError: on_database_busy,
+    asyncpg.TooManyConnectionsError: on_database_busy,
+    asyncpg.CannotConnectNowError: on_database_busy,
+    asyncpg.ConnectionDoesNotExistError: on_database_busy,
+    asyncpg.InterfaceError: on_database_busy,
+    ConnectionError: on_database_busy,
+    TimeoutError: on_database_busy,
+    Exception: on_bug,
+}
+HTML = MediaType.HTML
