@@ -1,0 +1,69 @@
+"""Busload's solver: a library of its own. Problem in, plan out; docs/solver.md explains the method and how to call it."""
+
+from collections.abc import Callable
+
+from solver.checking import check_plan
+from solver.plan import Plan, PlannedDuty, Unserved, Visit, decode_plan, encode_plan
+from solver.problem import Depot, Hire, Limits, Matrix, Party, Problem, ProblemError, Rules, Stop, Vehicle, Venue, Weights
+from solver.reading import encode_problem, load_problem, parse_problem
+from solver.resolving import Changes, resolve, riders_moved
+from solver.result import Progress, Result
+from solver.search import Search
+from solver.stopping import AllOf, AnyOf, GapLimit, IterationLimit, NoImprovement, TimeLimit
+from solver.stopping import Stop as StopCriterion
+
+
+def solve(
+    problem: Problem,
+    stop: StopCriterion,
+    seed: int = 1,
+    *,
+    on_progress: Callable[[Progress], None] | None = None,
+    cancel: Callable[[], bool] | None = None,
+    threads: int = 1,
+) -> Result:
+    """The best plan found before `stop` says enough, with its proven bound.
+
+    Blocks; `on_progress` is called in this thread with each better plan or bound, `cancel` is asked several times a
+    second. At most `threads` child processes work. The problem must come from `load_problem` or `parse_problem`.
+    """
+    return Search(problem, stop, seed, on_progress=on_progress, cancel=cancel, threads=threads).run()
+
+
+__all__ = [
+    "AllOf",
+    "AnyOf",
+    "Changes",
+    "Depot",
+    "GapLimit",
+    "Hire",
+    "IterationLimit",
+    "Limits",
+    "Matrix",
+    "NoImprovement",
+    "Party",
+    "Plan",
+    "PlannedDuty",
+    "Problem",
+    "ProblemError",
+    "Progress",
+    "Result",
+    "Rules",
+    "Stop",
+    "StopCriterion",
+    "TimeLimit",
+    "Unserved",
+    "Vehicle",
+    "Venue",
+    "Visit",
+    "Weights",
+    "check_plan",
+    "decode_plan",
+    "encode_plan",
+    "encode_problem",
+    "load_problem",
+    "parse_problem",
+    "resolve",
+    "riders_moved",
+    "solve",
+]

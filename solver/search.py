@@ -1,0 +1,151 @@
+"""The search: a first draft at once, then children improve and bound it until a stop criterion says so.
+
+The parent only keeps the best draft, hands out tasks and collects; it calls no optimiser itself. With an iteration limit
+every task is counted in iterations instead of seconds, so equal seeds and threads give equal plans.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from solver.admit import Gate, admit
+from solver.children import Answer, Crew, Job
+from solver.draft import Draft
+from solver.instance import Instance
+from solver.plan import Plan
+from solver.problem import Problem
+from solver.published import Published
+from solver.result import Progress, Result
+from solver.start import greedy_draft
+from solver.stopping import SearchState, Stop
+from solver.writing import gap_of, write_plan
+
+
+def greedy_opening(gate: Gate) -> "Opening":
+    """The greedy draft of the whole problem."""
+    return Opening(draft=greedy_draft(gate, range(len(gate.instance.riders))))
+
+
+ROUTE_S = 0.5
+GRACE_S = 0.3  # how long before the limit the search stops handing out work
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """Where a re-solve begins: its first `fixed` duties are not touched, `vehicles` are theirs."""
+
+    draft: Draft
+    fixed: int = 0
+    published: Published | None = None
+    vehicles: dict[int, str] = field(default_factory=dict)
+
+
+class Search:
+    """One run over one problem."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        stop: Stop,
+        seed: int,
+        *,
+        on_progress: Callable[[Progress], None] | None = None,
+        cancel: Callable[[], bool] | None = None,
+        threads: int = 1,
+    ) -> None:
+        self.started = time.monotonic()
+        self.problem, self.stop, self.seed, self.threads = problem, stop, seed, max(1, threads)
+        self.on_progress, self.cancel = on_progress, cancel
+        self.instance = Instance(problem)
+        self.gate = Gate(self.instance)
+        self.best = Draft((), ())
+        self.bound: int | None = None
+        self.optimal = False
+        self.iterations = self.improved_at = 0
+        self.improved_s = 0.0
+        self.history: list[Progress] = []
+        self._make_opening: Callable[[Gate], Opening] = greedy_opening
+        self.opening = Opening(draft=self.best)
+
+    def open_with(self, make: Callable[[Gate], Opening]) -> None:
+        """Begins with another draft than the greedy one."""
+        self._make_opening = make
+
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    def run(self) -> Result:
+        """Searches until told to stop and writes the plan."""
+        with Crew(self.problem, self.threads) as crew:
+            if self.problem.parties and self.problem.vehicles:
+                crew.warm_up()
+            self.opening = self._make_opening(self.gate)
+            self.best = self.opening.draft
+            self.report("start")
+            if self.best.duties and not self.opening.published and not self.over():
+                self.improve(crew)
+            lost = crew.lost
+        self.report("done")
+        plan = self.write()
+        return Result(
+            plan=plan,
+            problem=self.problem,
+            history=tuple(self.history),
+            iterations=self.iterations,
+            seconds=self.seconds(),
+            lost_children=lost,
+        )
+
+    def write(self) -> Plan:
+        """The best draft as a plan."""
+        published, seconds = self.opening.published, self.seconds()
+        wishes = published.wishes(self.best.duties, self.opening.vehicles) if published else []
+        return write_plan(self.gate, self.best, bound=self.bound, optimal=self.optimal, seconds=seconds, wishes=wishes)
+
+    def over(self) -> bool:
+        """Whether a criterion, the caller or an optimality proof ends the search."""
+        if self.optimal or (self.cancel is not None and self.cancel()):
+            return True
+        state = SearchState(
+            seconds=self.seconds() + GRACE_S,
+            iterations=self.iterations,
+            cost_minor=self.best.cost,
+            gap=gap_of(self.best.cost, self.bound),
+            seconds_since_improvement=self.seconds() - self.improved_s,
+            iterations_since_improvement=self.iterations - self.improved_at,
+        )
+        return self.stop.reached(state)
+
+    def remaining_s(self) -> float:
+        limit = self.stop.time_limit_s
+        return 10.0**9 if limit is None else limit - GRACE_S - self.seconds()
+
+    def offer(self, draft: Draft) -> None:
+        """Takes a draft if it is better than the best."""
+        if draft.rank(self.instance) < self.best.rank(self.instance):
+            self.best = draft
+            self.improved_s, self.improved_at = self.seconds(), self.iterations
+            self.report("improve")
+
+    def report(self, phase: str) -> None:
+        line = Progress(
+            seconds=self.seconds(),
+            iterations=self.iterations,
+            cost_minor=self.best.cost,
+            bound_minor=self.bound,
+            persons_left=self.best.persons_left(self.instance),
+            phase=phase,
+        )
+        self.history.append(line)
+        if self.on_progress is not None:
+            self.on_progress(line)
+
+    def improve(self, crew: Crew) -> None:
+        seconds = max(0.05, min(ROUTE_S, self.remaining_s() / 2))
+        crew.start(0, Job("route", {"seconds": seconds, "improve": True}), seconds + 3)
+        while crew.busy(0) and not self.over():
+            crew.poll(min(0.1, self.remaining_s()), self.on_routed)
+
+    def on_routed(self, _seat: int, answer: Answer) -> None:
+        if isinstance(answer.value, Draft):
+            self.offer(admit(self.gate, answer.value.duties, answer.value.left))
