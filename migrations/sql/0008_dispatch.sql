@@ -5,11 +5,19 @@ CREATE TABLE snapshots (
     scope      text NOT NULL CHECK (scope IN ('both', 'outbound', 'return')),
     round      integer NOT NULL CHECK (round >= 1),
     hash       bytea NOT NULL,                               -- SHA-256 of the problem's canonical JSON
+    epoch_at   timestamptz NOT NULL,                         -- second 0 of the problem's own clock
     problem    jsonb NOT NULL,
     fixed      jsonb NOT NULL DEFAULT '[]',                  -- duty ids that were accepted when it was taken
     cause      text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT busload_now(),
     UNIQUE (event_id, scope, round)
+);
+
+-- A (re-)plan is wanted and no snapshot has been taken for it yet; several wishes are one.
+CREATE TABLE replans (
+    event_id     uuid PRIMARY KEY REFERENCES events,
+    cause        text NOT NULL CHECK (cause IN ('booking_close', 'declined', 'expired', 'pulled_out', 'superseded', 'organiser')),
+    requested_at timestamptz NOT NULL DEFAULT busload_now()
 );
 
 CREATE TABLE plans (

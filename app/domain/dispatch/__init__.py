@@ -1,0 +1,1 @@
+"""From frozen demand to accepted duties: snapshots, plans, duties, offers and who drives them."""

@@ -1,0 +1,1 @@
+"""Operators and what they have: depots, vehicles, rate cards, availability, drivers."""
