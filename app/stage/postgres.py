@@ -5,7 +5,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,6 +16,7 @@ from typing import IO, Self
 
 from app.stage.errors import StageError
 from app.stage.orphans import end_orphans
+from app.stage.ports import free_port
 from app.stage.postgres_home import TEMPORARY_PREFIX, give, kept_home, make_temporary_home, reachable_bin
 from app.stage.server_user import ServerUser, server_user
 from app.stage.tether import tethered
@@ -154,7 +154,7 @@ class EmbeddedPostgres:
         deadline = time.monotonic() + _START_DEADLINE_S
         kept_port = self._port
         while time.monotonic() < deadline:
-            self._port = kept_port or _free_port()
+            self._port = kept_port or free_port()
             settings = [*_BASE_SETTINGS, f"port={self._port}", *(() if self._durable else _FAST_SETTINGS)]
             arguments = [str(self._bin / "postgres"), "-D", str(data), *(part for setting in settings for part in ("-c", setting))]
             with self.log_path.open("ab") as log:
@@ -211,13 +211,6 @@ def _is_ready(data: Path, pid: int) -> bool:
     except OSError:
         return False
     return lines[:1] == [str(pid)] and [line.strip() for line in lines[7:8]] == ["ready"]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _environment() -> dict[str, str]:
