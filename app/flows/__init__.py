@@ -1,0 +1,1 @@
+"""The stories that cross slices, one file each, each one transaction."""

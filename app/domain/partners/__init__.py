@@ -1,0 +1,1 @@
+"""Event partners: their keys, their webhooks."""

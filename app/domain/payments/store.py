@@ -1,0 +1,357 @@
+"""SQL of payments, their attempts, refunds and the Stripe inbox."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from app.core.database import Connection, fetch_all, fetch_maybe
+from app.domain.payments.gateway import StripeEvent
+from app.domain.payments.model import NewPayment, Outcome, Payment, PaymentState, Refund
+
+
+async def add_payments(conn: Connection, new: Sequence[NewPayment]) -> None:
+    """Charges that are due from now on, all in one statement. A second one for (reference, purpose) is refused by the database."""
+    await conn.execute(
+        """
+        INSERT INTO payments (id, reference, purpose, book, amount_minor, currency, description, state, customer_ref, payment_method_ref,
+            next_attempt_at, collect_until)
+        SELECT id, reference, purpose, book, amount_minor, currency, description, 'due', customer_ref, payment_method_ref, busload_now(),
+            collect_until
+        FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[],
+            $10::timestamptz[]) AS new (id, reference, purpose, book, amount_minor, currency, description, customer_ref,
+            payment_method_ref, collect_until)
+        """,
+        [n.id for n in new], [n.reference for n in new], [n.purpose for n in new], [n.book for n in new], [n.amount_minor for n in new],
+        [n.currency for n in new], [n.description for n in new], [n.customer_ref for n in new], [n.payment_method_ref for n in new],
+        [n.collect_until for n in new],
+    )  # fmt: skip
+
+
+async def get_payment(conn: Connection, payment_id: UUID) -> Payment | None:
+    """A payment by id."""
+    return await fetch_maybe(
+        conn,
+        Payment,
+        """
+        SELECT id, reference, purpose, book, amount_minor, currency, description, state, customer_ref, payment_method_ref, intent_ref,
+            charge_ref, attempts, next_attempt_at, collect_until, submitted_at, settled_at, error_code, decline_code, created_at
+        FROM payments WHERE id = $1
+        """,
+        payment_id,
+    )
+
+
+async def lock_payment(conn: Connection, payment_id: UUID) -> Payment | None:
+    """A payment by id, locked; what refers to it is locked before."""
+    return await fetch_maybe(
+        conn,
+        Payment,
+        """
+        SELECT id, reference, purpose, book, amount_minor, currency, description, state, customer_ref, payment_method_ref, intent_ref,
+            charge_ref, attempts, next_attempt_at, collect_until, submitted_at, settled_at, error_code, decline_code, created_at
+        FROM payments WHERE id = $1 FOR NO KEY UPDATE
+        """,
+        payment_id,
+    )
+
+
+async def lock_payments_of(conn: Connection, references: Sequence[UUID]) -> list[Payment]:
+    """Every payment of these references, locked in the order of their ids."""
+    return await fetch_all(
+        conn,
+        Payment,
+        """
+        SELECT id, reference, purpose, book, amount_minor, currency, description, state, customer_ref, payment_method_ref, intent_ref,
+            charge_ref, attempts, next_attempt_at, collect_until, submitted_at, settled_at, error_code, decline_code, created_at
+        FROM payments WHERE reference = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
+        """,
+        list(references),
+    )
+
+
+async def list_payments_of(conn: Connection, references: Sequence[UUID]) -> list[Payment]:
+    """Every payment of these references."""
+    return await fetch_all(
+        conn,
+        Payment,
+        """
+        SELECT id, reference, purpose, book, amount_minor, currency, description, state, customer_ref, payment_method_ref, intent_ref,
+            charge_ref, attempts, next_attempt_at, collect_until, submitted_at, settled_at, error_code, decline_code, created_at
+        FROM payments WHERE reference = ANY($1::uuid[]) ORDER BY id
+        """,
+        list(references),
+    )
+
+
+async def list_payments_in_book(conn: Connection, book: str) -> list[Payment]:
+    """Every payment of a book, the newest first."""
+    return await fetch_all(
+        conn,
+        Payment,
+        """
+        SELECT id, reference, purpose, book, amount_minor, currency, description, state, customer_ref, payment_method_ref, intent_ref,
+            charge_ref, attempts, next_attempt_at, collect_until, submitted_at, settled_at, error_code, decline_code, created_at
+        FROM payments WHERE book = $1 ORDER BY id DESC
+        """,
+        book,
+    )
+
+
+async def find_payment_by_intent(conn: Connection, intent_ref: str) -> UUID | None:
+    """The payment an intent belongs to."""
+    found: UUID | None = await conn.fetchval("SELECT id FROM payments WHERE intent_ref = $1", intent_ref)
+    return found
+
+
+async def find_reference(conn: Connection, payment_id: UUID) -> UUID | None:
+    """What a payment is for; never changes."""
+    found: UUID | None = await conn.fetchval("SELECT reference FROM payments WHERE id = $1", payment_id)
+    return found
+
+
+async def claim_payment(conn: Connection, payment_id: UUID, states: Sequence[PaymentState]) -> Payment | None:
+    """Takes a payment for an attempt: `submitting`, one attempt more; None when somebody else has it or it is settled."""
+    return await fetch_maybe(
+        conn,
+        Payment,
+        """
+        UPDATE payments SET state = 'submitting', attempts = attempts + 1, submitted_at = busload_now(), next_attempt_at = NULL
+        WHERE id = $1 AND state = ANY($2::text[])
+        RETURNING id, reference, purpose, book, amount_minor, currency, description, state, customer_ref, payment_method_ref, intent_ref,
+            charge_ref, attempts, next_attempt_at, collect_until, submitted_at, settled_at, error_code, decline_code, created_at
+        """,
+        payment_id,
+        [state.value for state in states],
+    )
+
+
+async def add_attempt(conn: Connection, *, payment_id: UUID, number: int, idempotency_key: str) -> None:
+    """What is about to be tried, stored before the call."""
+    await conn.execute(
+        """
+        INSERT INTO payment_attempts (payment_id, number, idempotency_key) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+        """,
+        payment_id,
+        number,
+        idempotency_key,
+    )
+
+
+async def finish_attempt(conn: Connection, *, payment_id: UUID, number: int, outcome: str) -> None:
+    """What became of it."""
+    await conn.execute(
+        """
+        UPDATE payment_attempts SET finished_at = busload_now(), outcome = $3
+        WHERE payment_id = $1 AND number = $2 AND finished_at IS NULL
+        """,
+        payment_id,
+        number,
+        outcome,
+    )
+
+
+async def set_intent(conn: Connection, payment_id: UUID, intent_ref: str) -> str:
+    """Gives a payment its intent, for ever; the one it already has wins and is returned."""
+    found: str = await conn.fetchval(
+        "UPDATE payments SET intent_ref = coalesce(intent_ref, $2) WHERE id = $1 RETURNING intent_ref", payment_id, intent_ref
+    )
+    return found
+
+
+async def set_payment_state(
+    conn: Connection, payment_id: UUID, *, come_from: PaymentState, outcome: Outcome, next_attempt_at: datetime | None
+) -> bool:
+    """The guarded transition with what was learnt."""
+    done = await conn.fetchval(
+        """
+        UPDATE payments SET state = $3, intent_ref = coalesce(intent_ref, $4), charge_ref = coalesce($5, charge_ref), error_code = $6,
+            decline_code = $7, next_attempt_at = $8,
+            settled_at = CASE WHEN $3 IN ('succeeded', 'abandoned', 'void') THEN busload_now() ELSE settled_at END
+        WHERE id = $1 AND state = $2 RETURNING true
+        """,
+        payment_id,
+        come_from.value,
+        outcome.state.value,
+        outcome.intent_ref,
+        outcome.charge_ref,
+        outcome.error_code,
+        outcome.decline_code,
+        next_attempt_at,
+    )
+    return bool(done)
+
+
+async def void_payments(conn: Connection, payment_ids: Sequence[UUID]) -> list[UUID]:
+    """Payments that are not under way will never be charged; returns those."""
+    rows = await conn.fetch(
+        """
+        UPDATE payments SET state = 'void', settled_at = busload_now(), next_attempt_at = NULL
+        WHERE id = ANY($1::uuid[]) AND state IN ('due', 'needs_action', 'retryable') RETURNING id
+        """,
+        list(payment_ids),
+    )
+    return [row["id"] for row in rows]
+
+
+async def abandon_payment(conn: Connection, payment_id: UUID) -> bool:
+    """The collection window is over."""
+    done = await conn.fetchval(
+        """
+        UPDATE payments SET state = 'abandoned', settled_at = busload_now(), next_attempt_at = NULL
+        WHERE id = $1 AND state IN ('needs_action', 'retryable') RETURNING true
+        """,
+        payment_id,
+    )
+    return bool(done)
+
+
+async def use_other_card(conn: Connection, payment_id: UUID, *, customer_ref: str, payment_method_ref: str) -> bool:
+    """A new card for a charge that waits."""
+    done = await conn.fetchval(
+        """
+        UPDATE payments SET customer_ref = $2, payment_method_ref = $3, next_attempt_at = busload_now()
+        WHERE id = $1 AND state IN ('due', 'needs_action', 'retryable') RETURNING true
+        """,
+        payment_id,
+        customer_ref,
+        payment_method_ref,
+    )
+    return bool(done)
+
+
+async def list_stuck_payments(conn: Connection) -> list[UUID]:
+    """Payments in flight for over a minute: nobody answered, or the worker died."""
+    rows = await conn.fetch(
+        """
+        SELECT id FROM payments WHERE state IN ('submitting', 'unknown') AND submitted_at < busload_now() - interval '60 seconds'
+        ORDER BY submitted_at LIMIT 200
+        """
+    )
+    return [row["id"] for row in rows]
+
+
+async def add_refund(conn: Connection, *, refund_id: UUID, payment_id: UUID, reason: str, amount_minor: int, currency: str) -> bool:
+    """Money that is due back; False when that reason was refunded before."""
+    done = await conn.fetchval(
+        """
+        INSERT INTO refunds (id, payment_id, reason, amount_minor, currency, state) VALUES ($1, $2, $3, $4, $5, 'due')
+        ON CONFLICT (payment_id, reason) DO NOTHING RETURNING true
+        """,
+        refund_id,
+        payment_id,
+        reason,
+        amount_minor,
+        currency,
+    )
+    return bool(done)
+
+
+async def refunded_minor(conn: Connection, payment_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """What has been (or is being) given back per payment."""
+    rows = await conn.fetch(
+        "SELECT payment_id, sum(amount_minor)::bigint AS amount_minor FROM refunds WHERE payment_id = ANY($1::uuid[]) GROUP BY payment_id",
+        list(payment_ids),
+    )
+    return {row["payment_id"]: row["amount_minor"] for row in rows}
+
+
+async def list_refunds_of(conn: Connection, payment_ids: Sequence[UUID]) -> list[Refund]:
+    """The refunds of these payments."""
+    return await fetch_all(
+        conn,
+        Refund,
+        """
+        SELECT id, payment_id, reason, amount_minor, currency, state, refund_ref, attempts, submitted_at, settled_at, error_code, created_at
+        FROM refunds WHERE payment_id = ANY($1::uuid[]) ORDER BY id
+        """,
+        list(payment_ids),
+    )
+
+
+async def get_refund(conn: Connection, refund_id: UUID) -> Refund | None:
+    """A refund by id."""
+    return await fetch_maybe(
+        conn,
+        Refund,
+        """
+        SELECT id, payment_id, reason, amount_minor, currency, state, refund_ref, attempts, submitted_at, settled_at, error_code, created_at
+        FROM refunds WHERE id = $1
+        """,
+        refund_id,
+    )
+
+
+async def claim_refund(conn: Connection, refund_id: UUID) -> Refund | None:
+    """Takes a refund for an attempt; None when it is under way elsewhere or done."""
+    return await fetch_maybe(
+        conn,
+        Refund,
+        """
+        UPDATE refunds SET state = 'submitting', attempts = attempts + 1, submitted_at = busload_now()
+        WHERE id = $1 AND state IN ('due', 'unknown', 'failed')
+        RETURNING id, payment_id, reason, amount_minor, currency, state, refund_ref, attempts, submitted_at, settled_at, error_code,
+            created_at
+        """,
+        refund_id,
+    )
+
+
+async def settle_refund(conn: Connection, refund_id: UUID, *, state: str, refund_ref: str | None, error_code: str) -> bool:
+    """What became of an attempt; False when it had been settled already."""
+    done = await conn.fetchval(
+        """
+        UPDATE refunds SET state = $2, refund_ref = coalesce($3, refund_ref), error_code = $4,
+            settled_at = CASE WHEN $2 IN ('succeeded', 'failed') THEN busload_now() END
+        WHERE id = $1 AND state IN ('submitting', 'unknown') AND state <> $2 RETURNING true
+        """,
+        refund_id,
+        state,
+        refund_ref,
+        error_code,
+    )
+    return bool(done)
+
+
+async def list_stuck_refunds(conn: Connection) -> list[UUID]:
+    """Refunds in flight for over a minute."""
+    rows = await conn.fetch(
+        """
+        SELECT id FROM refunds WHERE state IN ('submitting', 'unknown') AND submitted_at < busload_now() - interval '60 seconds'
+        ORDER BY submitted_at LIMIT 200
+        """
+    )
+    return [row["id"] for row in rows]
+
+
+async def store_stripe_event(conn: Connection, event: StripeEvent) -> bool:
+    """Puts an event in the inbox; False when it was there."""
+    done = await conn.fetchval(
+        """
+        INSERT INTO stripe_events (id, type, object_ref, created_at) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (id) DO NOTHING RETURNING true
+        """,
+        event.id,
+        event.type,
+        event.object_ref,
+        event.created_at,
+    )
+    return bool(done)
+
+
+async def list_open_stripe_events(conn: Connection, *, limit: int) -> list[tuple[str, str, str]]:
+    """Events not worked on yet as (id, type, object)."""
+    rows = await conn.fetch(
+        "SELECT id, type, object_ref FROM stripe_events WHERE settled_at IS NULL ORDER BY received_at LIMIT $1", limit
+    )
+    return [(row["id"], row["type"], row["object_ref"]) for row in rows]
+
+
+async def settle_stripe_event(conn: Connection, event_id: str) -> None:
+    """The event has been worked on."""
+    await conn.execute("UPDATE stripe_events SET settled_at = busload_now() WHERE id = $1 AND settled_at IS NULL", event_id)
+
+
+async def newest_stripe_event(conn: Connection) -> str | None:
+    """The newest event we know, from which the poller reads on."""
+    found: str | None = await conn.fetchval("SELECT id FROM stripe_events ORDER BY created_at DESC, received_at DESC LIMIT 1")
+    return found

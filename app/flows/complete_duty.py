@@ -1,0 +1,41 @@
+"""A duty is over. With the last duty of a trip the trip is completed: its parties have travelled, or did not show."""
+
+from uuid import UUID
+
+from app.core.audit import act_as
+from app.core.clock import busload_now
+from app.core.database import Connection, Pool, transaction
+from app.core.live import tell
+from app.domain.manifests import day_store, service
+from app.domain.manifests.model import DutyState
+from app.flows.close_manifest import close_manifest_within
+
+
+async def end_duty(pool: Pool, *, duty_id: UUID, actor: str) -> DutyState:
+    """Ends a duty by the driver's tap (`driver:<id>`); phones may send late check-ins until the timer. Raises NoManifest."""
+    async with transaction(pool) as conn:
+        await act_as(conn, actor, "back at the depot")
+        await close_manifest_within(conn, duty_id)
+        await day_store.mark_ended(conn, duty_id, await busload_now(conn))
+        await tell(conn, "duty", duty_id)
+        return await service.lock_duty(conn, duty_id)
+
+
+async def complete_duty(pool: Pool, *, duty_id: UUID) -> None:
+    """Timer `duty_end`: ends the duty if no tap did, and completes each trip that has no other duty left."""
+    async with transaction(pool) as conn:
+        await act_as(conn, "timer", "the duty's end")
+        if await day_store.read_duty_state(conn, duty_id) is None:
+            return
+        await close_manifest_within(conn, duty_id)
+        await _complete_within(conn, duty_id)
+
+
+async def _complete_within(conn: Connection, duty_id: UUID) -> None:
+    trips = await day_store.lock_trips_aboard(conn, duty_id)
+    await day_store.mark_ended(conn, duty_id, await busload_now(conn))
+    completed = await day_store.mark_completed(conn, trips)
+    await day_store.settle_travellers(conn, completed)
+    for trip_id in completed:
+        await tell(conn, "trip", trip_id)
+    await tell(conn, "duty", duty_id)

@@ -1,0 +1,66 @@
+"""Manifests for an event's accepted duties: each changed one gets its next version, and everybody's passes follow."""
+
+from uuid import UUID
+
+from app.core.database import Connection
+from app.core.live import tell
+from app.core.timers import clear_timer, set_timer
+from app.domain.manifests import service, store
+from app.domain.manifests.model import CLOSE_GRACE, END_GRACE, ManifestDocument
+from app.flows.tell_rides import read_told_within, tell_rides_within
+
+
+async def issue_manifests_within(conn: Connection, event_id: UUID, *, cause: str) -> list[UUID]:
+    """Brings the event's manifests in line with its accepted duties, drivers and paid parties; returns the duties that got a new version.
+
+    The caller's transaction holds the trips' locks. Manifests of duties that are no longer accepted are taken back. Nothing
+    changed gives [] and leaves versions and passes as they are.
+    """
+    duty_ids = await store.lock_accepted_duties(conn, event_id)
+    await _take_back(conn, event_id, duty_ids)
+    current = {manifest.duty_id: manifest for manifest in await store.read_current_manifests(conn, event_id)}
+    composed = await service.compose_documents(conn, duty_ids)
+    changed = [
+        (offer_id, document)
+        for offer_id, document in composed
+        if document.duty_id not in current or current[document.duty_id].document != document
+    ]
+    told = await read_told_within(conn, event_id)
+    issued: dict[UUID, ManifestDocument] = {}
+    for offer_id, document in changed:
+        manifest_id, fresh = await service.add_version(conn, offer_id=offer_id, document=document, cause=cause)
+        if fresh:
+            await _set_timers(conn, document)
+        issued[manifest_id] = document
+        await tell(conn, "duty", document.duty_id)
+    await tell_rides_within(conn, issued, told)
+    ended = [manifest.document for duty_id, manifest in current.items() if duty_id not in duty_ids]
+    await service.renew_passes(conn, event_id, [*(document for _, document in composed), *ended])
+    return [document.duty_id for _, document in changed]
+
+
+async def withdraw_manifests_within(conn: Connection, event_id: UUID) -> list[UUID]:
+    """Takes back the manifests of duties that are no longer accepted (an operator pulled out); returns the duties.
+
+    Their passes are revoked in the same transaction.
+    """
+    duty_ids = await store.lock_accepted_duties(conn, event_id)
+    withdrawn = await _take_back(conn, event_id, duty_ids)
+    remaining = await store.read_current_manifests(conn, event_id)
+    await service.renew_passes(conn, event_id, [manifest.document for manifest in remaining])
+    return withdrawn
+
+
+async def _take_back(conn: Connection, event_id: UUID, kept: list[UUID]) -> list[UUID]:
+    withdrawn = await store.withdraw_manifests(conn, event_id, kept)
+    for duty_id in withdrawn:
+        await clear_timer(conn, "duty_start", duty_id)
+        await clear_timer(conn, "duty_end", duty_id)
+        await tell(conn, "duty", duty_id)
+    return withdrawn
+
+
+async def _set_timers(conn: Connection, document: ManifestDocument) -> None:
+    """A driver without signal taps nothing: the timetable closes and ends the duty in their stead."""
+    await set_timer(conn, "duty_start", document.duty_id, document.left_last_stop_at + CLOSE_GRACE)
+    await set_timer(conn, "duty_end", document.duty_id, document.depot_in_at + END_GRACE)
