@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 from pathlib import Path
 
 import uvicorn
@@ -15,6 +16,7 @@ _HOST = "127.0.0.1"
 
 async def serve(port: int, smtp_port: int, folder: Path) -> None:
     """Run both sides over one mailbox."""
+    logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd tells every command, addresses included
     mailbox = Mailbox(folder)
     receiving = await receive_mail(mailbox, host=_HOST, port=smtp_port)
     config = uvicorn.Config(build_inbox(mailbox), host=_HOST, port=port, log_level="warning", timeout_graceful_shutdown=2)

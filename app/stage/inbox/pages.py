@@ -24,6 +24,8 @@ _MAIL_CSP = (
 )
 _PREVIEW_CHARS = 140
 _MONOGRAM_COLOURS = 6
+_LISTED = 200
+_NAMED_RECIPIENTS = 24
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,9 +70,9 @@ def _found(state: State, number: int) -> Mail:
 
 @get("/", sync_to_thread=False)
 def show_list(state: State, to: str | None = None) -> Response[str]:
-    """All mails, newest first, or those for one address."""
-    rows = [_row(mail) for mail in reversed(state.mailbox.mails(to=to))]
-    return _page(state, "list.html", rows=rows, to=to, recipients=state.mailbox.recipients())
+    """The latest mails, newest first, of everybody or for one address."""
+    rows = [_row(mail) for mail in reversed(state.mailbox.mails(to=to)[-_LISTED:])]
+    return _page(state, "list.html", rows=rows, to=to, recipients=state.mailbox.recipients()[:_NAMED_RECIPIENTS])
 
 
 @get("/messages/{number:int}", sync_to_thread=False)
