@@ -25,7 +25,7 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
     """What a child is started as.
 
     name: for messages and the log file. module: run as `python -m module arguments...`. settings: its whole configuration; of our own
-    environment it sees only what a program needs to run. ready_url: answers below 400 once the child is ready; None: no waiting.
+    environment it sees only what a program needs to run. ready_url: answers below 500 once the child is ready; None: no waiting.
     """
 
     name: str
@@ -118,7 +118,7 @@ class Child:
 
 async def _answers(client: httpx.AsyncClient, url: str) -> bool:
     try:
-        return (await client.get(url)).status_code < httpx.codes.BAD_REQUEST
+        return (await client.get(url)).status_code < httpx.codes.INTERNAL_SERVER_ERROR
     except httpx.TransportError:
         return False
 

@@ -1,0 +1,135 @@
+"""A whole service of one's own: database, web, worker, fake Stripe and inbox, made for one purpose and gone after it."""
+
+import asyncio
+import os
+import secrets
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from app.core.clock import Mark
+from app.stage.databases import create_database, drop_database, prepare_database
+from app.stage.postgres import EmbeddedPostgres, temporary_server
+from app.stage.processes import PROJECT_ROOT, Child, child_environment, stop_in_order
+from app.stage.roles import Addresses, Secrets, inbox_role, new_addresses, new_secrets, service_settings, stripe_role, web_role, worker_role
+
+
+class Finished(msgspec.Struct, frozen=True, kw_only=True):
+    """What a command-line call gave."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+class PrivateStack(msgspec.Struct, frozen=True, kw_only=True):
+    """A running private service. Its children may be killed and started again; whatever runs at the end is stopped.
+
+    settings: the environment of `serve` and `worker`, complete. server: the embedded server when the stack has its own, for fault tests.
+    """
+
+    dsn: str
+    addresses: Addresses
+    shared: Secrets
+    settings: dict[str, str]
+    folder: Path
+    server: EmbeddedPostgres | None
+    stripe: Child
+    inbox: Child
+    web: Child
+    worker: Child
+
+    @property
+    def base_url(self) -> str:
+        """Where people and clients reach the service."""
+        return self.addresses.base_url
+
+    @property
+    def stripe_url(self) -> str:
+        """The fake Stripe."""
+        return self.addresses.stripe_url
+
+    @property
+    def inbox_url(self) -> str:
+        """The mails: `GET /api/messages?to=`."""
+        return self.addresses.inbox_url
+
+    @property
+    def children(self) -> list[Child]:
+        """Every process, in the order of their start."""
+        return [self.stripe, self.inbox, self.web, self.worker]
+
+    async def run_cli(self, *arguments: str) -> Finished:
+        """Run `busload ARGUMENTS...` against this stack and return what it gave."""
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "app.cli", *arguments, cwd=PROJECT_ROOT, env=child_environment(self.settings),
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        stdout, stderr = await child.communicate()
+        assert child.returncode is not None
+        return Finished(status=child.returncode, stdout=stdout.decode(), stderr=stderr.decode())
+
+
+@asynccontextmanager
+async def private_stack(
+    *,
+    mark: Mark = Mark.TEST,
+    server_dsn: str | None = None,
+    template: str | None = None,
+    stripe_options: tuple[str, ...] = (),
+) -> AsyncIterator[PrivateStack]:
+    """Start a stack and stop it at the end; nothing of it remains, not even its database.
+
+    server_dsn: a server to make the database on; None: DATABASE_URL's, else an embedded one of its own. template: an already migrated and
+    marked database to copy. stripe_options: the fake's faults, as on its command line. On an error the ends of all logs are added to it.
+    """
+    async with AsyncExitStack() as closing:
+        folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="busload-stack-")))
+        server = None
+        server_dsn = server_dsn or os.environ.get("DATABASE_URL")
+        if server_dsn is None:
+            server = closing.enter_context(temporary_server())
+            server_dsn = server.dsn()
+        dsn = await closing.enter_async_context(_database(server_dsn, mark, template))
+        stack = _assemble(dsn, folder, server, stripe_options)
+        closing.push_async_callback(stop_in_order, stack.children)
+        try:
+            for child in stack.children:
+                await child.start()
+            yield stack
+        except Exception as error:
+            for child in stack.children:
+                error.add_note(f"--- the end of {child.role.name}'s log:\n{child.log_tail()}")
+            raise
+
+
+def _assemble(dsn: str, folder: Path, server: EmbeddedPostgres | None, stripe_options: tuple[str, ...]) -> PrivateStack:
+    addresses, shared = new_addresses(), new_secrets()
+    settings = service_settings(dsn, addresses, shared)
+    return PrivateStack(
+        dsn=dsn,
+        addresses=addresses,
+        shared=shared,
+        settings=settings,
+        folder=folder,
+        server=server,
+        stripe=Child(stripe_role(addresses, shared, folder / "stripe.journal", stripe_options), log_folder=folder),
+        inbox=Child(inbox_role(addresses, folder / "mails"), log_folder=folder),
+        web=Child(web_role(settings, addresses), log_folder=folder),
+        worker=Child(worker_role(settings), log_folder=folder),
+    )
+
+
+@asynccontextmanager
+async def _database(server_dsn: str, mark: Mark, template: str | None) -> AsyncIterator[str]:
+    name = f"busload_private_{secrets.token_hex(6)}"
+    dsn = await create_database(server_dsn, name, template=template or "template0")
+    try:
+        await prepare_database(dsn, mark)
+        yield dsn
+    finally:
+        await drop_database(server_dsn, name)
