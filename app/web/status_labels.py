@@ -13,7 +13,7 @@ LABELS: dict[str, dict[str, tuple[str, str]]] = {
         "allocated": ("Bus assigned", "good"),
         "departed": ("On the road", "live"),
         "completed": ("Completed", "void"),
-        "expired": ("Did not reach its minimum", "void"),
+        "expired": ("Did not run", "void"),
         "cancelled": ("Cancelled", "bad"),
     },
     "pledge": {

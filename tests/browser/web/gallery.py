@@ -112,7 +112,7 @@ SAMPLE: dict[str, Any] = {
     "duty": DUTY,
     "map_url": "/route.json",
     "statement": [
-        {"duty": "P-14 Women’s March", "state": "accepted", "gross_minor": 230500, "fee_minor": 16150, "currency": "USD"},
+        {"duty": "P-14 March on Washington", "state": "accepted", "gross_minor": 230500, "fee_minor": 16150, "currency": "USD"},
         {"duty": "P-09 Ravens away", "state": "failed", "gross_minor": 181000, "fee_minor": 12670, "currency": "USD"},
     ],
     "story": STORY,

@@ -2,7 +2,7 @@
 // Only what is on screen listens, three streams at most: a browser grants one host six connections over HTTP/1.1.
 const MOST_STREAMS = 3;
 const TIPPED = new Set(["confirmed", "allocated", "departed", "completed"]);
-const ENDED = { expired: "Did not reach its minimum", cancelled: "Cancelled" };
+const ENDED = { expired: "Did not run", cancelled: "Cancelled" };
 const sources = new Map();
 const visible = new Set();
 
