@@ -5,7 +5,8 @@ from litestar.types import Message, Scope
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; "
-    "manifest-src 'self'; worker-src 'self' blob:; media-src 'self' blob:; form-action 'self'{form_actions}; base-uri 'none'; frame-ancestors 'none'"
+    "manifest-src 'self'; worker-src 'self' blob:; media-src 'self' blob:; "
+    "form-action 'self'{form_actions}; base-uri 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
     "x-content-type-options": "nosniff",
@@ -23,9 +24,12 @@ async def add_security_headers(message: Message, scope: Scope) -> None:
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
     headers.setdefault("content-security-policy", scope["litestar_app"].state.csp)
-    if scope["path"].startswith("/static/") and b"v=" in scope.get("query_string", b""):
-        headers["cache-control"] = "public, max-age=31536000, immutable"
-    elif not scope["path"].startswith(("/static/", "/w/")):
+    path = scope["path"]
+    if path.startswith("/static/vendor/") or (path.startswith("/static/") and b"v=" in scope.get("query_string", b"")):
+        headers["cache-control"] = "public, max-age=31536000, immutable"  # its address names its version
+    elif path.startswith("/static/"):
+        headers.setdefault("cache-control", "no-cache")  # modules that import each other carry no hash: ask, and get a 304
+    elif not path.startswith("/w/"):
         headers.setdefault("cache-control", "no-store")
 
 
