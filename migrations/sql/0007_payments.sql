@@ -142,6 +142,7 @@ CREATE TABLE stripe_events (
     object_ref   text NOT NULL,
     created_at   timestamptz NOT NULL,
     received_at  timestamptz NOT NULL DEFAULT busload_now(),
+    polled       boolean NOT NULL,                           -- seen by the poller, which reads on from the newest of these
     settled_at   timestamptz
 );
 CREATE INDEX stripe_events_open ON stripe_events (received_at) WHERE settled_at IS NULL;

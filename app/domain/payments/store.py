@@ -323,19 +323,20 @@ async def list_stuck_refunds(conn: Connection) -> list[UUID]:
     return [row["id"] for row in rows]
 
 
-async def store_stripe_event(conn: Connection, event: StripeEvent) -> bool:
+async def store_stripe_event(conn: Connection, event: StripeEvent, *, polled: bool) -> bool:
     """Puts an event in the inbox; False when it was there."""
-    done = await conn.fetchval(
+    new = await conn.fetchval(
         """
-        INSERT INTO stripe_events (id, type, object_ref, created_at) VALUES ($1, $2, $3, $4)
-        ON CONFLICT (id) DO NOTHING RETURNING true
+        INSERT INTO stripe_events (id, type, object_ref, created_at, polled) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (id) DO UPDATE SET polled = stripe_events.polled OR excluded.polled RETURNING xmax = 0
         """,
         event.id,
         event.type,
         event.object_ref,
         event.created_at,
+        polled,
     )
-    return bool(done)
+    return bool(new)
 
 
 async def list_open_stripe_events(conn: Connection, *, limit: int) -> list[tuple[str, str, str]]:
@@ -351,7 +352,26 @@ async def settle_stripe_event(conn: Connection, event_id: str) -> None:
     await conn.execute("UPDATE stripe_events SET settled_at = busload_now() WHERE id = $1 AND settled_at IS NULL", event_id)
 
 
-async def newest_stripe_event(conn: Connection) -> str | None:
-    """The newest event we know, from which the poller reads on."""
-    found: str | None = await conn.fetchval("SELECT id FROM stripe_events ORDER BY created_at DESC, received_at DESC LIMIT 1")
+async def newest_polled_event(conn: Connection) -> str | None:
+    """The newest event the poller has seen; it reads on from there. What webhooks brought does not move it."""
+    found: str | None = await conn.fetchval(
+        "SELECT id FROM stripe_events WHERE polled ORDER BY created_at DESC, received_at DESC, id DESC LIMIT 1"
+    )
     return found
+
+
+async def alarm_stuck(conn: Connection) -> int:
+    """Marks, once, what is in flight for over 15 minutes; returns how many were new. The organiser's money page shows them."""
+    found = await conn.fetchval(
+        """
+        WITH stuck AS (
+            UPDATE payments SET alarmed_at = busload_now()
+            WHERE state IN ('submitting', 'unknown') AND submitted_at < busload_now() - interval '15 minutes' AND alarmed_at IS NULL RETURNING 1
+        ), refunds_stuck AS (
+            UPDATE refunds SET alarmed_at = busload_now()
+            WHERE state IN ('submitting', 'unknown') AND submitted_at < busload_now() - interval '15 minutes' AND alarmed_at IS NULL RETURNING 1
+        )
+        SELECT (SELECT count(*) FROM stuck) + (SELECT count(*) FROM refunds_stuck)
+        """
+    )
+    return int(found)

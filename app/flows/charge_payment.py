@@ -1,0 +1,66 @@
+"""One attempt to charge: stored before the call, one PaymentIntent for ever, created unconfirmed, its id stored, then confirmed."""
+
+from uuid import UUID
+
+from app.core.audit import act_as
+from app.core.database import Pool, transaction
+from app.core.log import logger
+from app.domain.payments import store as payments
+from app.domain.payments.gateway import GatewayError, GatewayRateLimited, GatewayRefused, GatewayUnreachable, IntentState, PaymentGateway
+from app.domain.payments.model import WAITING, Outcome, Payment, PaymentState, outcome_of, outcome_of_refusal
+from app.domain.payments.service import attempt_key, claim_attempt
+from app.flows.settle_payment import settle_payment
+
+log = logger(__name__)
+IDLE = frozenset({"requires_confirmation", "requires_payment_method"})
+
+
+async def charge_payment(pool: Pool, payment_id: UUID, *, gateway: PaymentGateway) -> None:
+    """Charges a payment that waits. Does nothing to one that is under way or settled, so any number of workers may be asked."""
+    async with transaction(pool) as conn:
+        await act_as(conn, "worker", "charge")
+        payment = await claim_attempt(conn, payment_id, sorted(WAITING))
+    if payment is not None:
+        await settle_payment(pool, payment_id, await attempt(pool, payment, gateway=gateway))
+
+
+async def attempt(pool: Pool, payment: Payment, *, gateway: PaymentGateway) -> Outcome:
+    """The calls of one attempt and what they have shown; never raises a gateway's error."""
+    try:
+        intent = await ensure_intent(pool, payment, gateway=gateway)
+        if intent.status not in IDLE:
+            return outcome_of(intent)
+        confirmed = await gateway.confirm_payment_intent(
+            intent.ref, payment_method_ref=payment.payment_method_ref, off_session=True, return_url=None, idempotency_key=attempt_key(payment)
+        )
+        return outcome_of(confirmed)
+    except GatewayRefused as refused:
+        return outcome_of_refusal(refused, payment.intent_ref)
+    except (GatewayUnreachable, GatewayRateLimited) as lost:
+        log.warning("charge.unknown", payment_id=str(payment.id), error=type(lost).__name__)
+        return unknown(payment, type(lost).__name__)
+    except GatewayError as fault:
+        log.error("charge.misconfigured", payment_id=str(payment.id), error=type(fault).__name__, code=fault.code)
+        return unknown(payment, fault.code or "gateway_error")
+
+
+def unknown(payment: Payment, error_code: str) -> Outcome:
+    """Nobody knows: it is looked up before anything else is done."""
+    return Outcome(
+        state=PaymentState.UNKNOWN, intent_ref=payment.intent_ref, charge_ref=None, fee_minor=None, error_code=error_code, decline_code=""
+    )
+
+
+async def ensure_intent(pool: Pool, payment: Payment, *, gateway: PaymentGateway) -> IntentState:
+    """The payment's one intent: the one it has, the one a lost answer has left at Stripe, or a new one. Its id is stored first."""
+    if payment.intent_ref is not None:
+        return await gateway.fetch_payment_intent(payment.intent_ref)
+    found = await gateway.find_payment_intents(customer_ref=payment.customer_ref, payment_id=str(payment.id)) if payment.attempts > 1 else []
+    intent = found[0] if found else await gateway.create_payment_intent(
+        payment_id=str(payment.id), customer_ref=payment.customer_ref, payment_method_ref=payment.payment_method_ref,
+        amount_minor=payment.amount_minor, currency=payment.currency.lower(), description=payment.description,
+        metadata={"busload_reference": str(payment.reference), "busload_purpose": payment.purpose}, idempotency_key=f"intent-{payment.id}",
+    )  # fmt: skip
+    async with transaction(pool) as conn:
+        kept = await payments.set_intent(conn, payment.id, intent.ref)
+    return intent if kept == intent.ref else await gateway.fetch_payment_intent(kept)

@@ -1,0 +1,72 @@
+"""Collection after a failed charge: tried again on time, given up at the window's end; the pledge is then dropped."""
+
+from uuid import UUID
+
+from app.core.audit import act_as
+from app.core.clock import busload_now
+from app.core.database import Connection, Pool, transaction
+from app.core.jobs import enqueue_for
+from app.core.timers import set_timer
+from app.domain.notifications.service import queue_mail
+from app.domain.payments import store as payments
+from app.domain.payments.model import Payment, PaymentState
+from app.domain.pledges import store as pledges
+from app.domain.pledges.model import Pledge, PledgeState
+from app.domain.trips import store as trips
+from app.flows.give_back import free_people
+
+
+async def retry_payment(pool: Pool, payment_id: UUID) -> None:
+    """A failed charge's time has come: another attempt, or the end of the window. Does nothing to one that does not wait."""
+    async with transaction(pool) as conn:
+        await act_as(conn, "timer", "collection")
+        payment = await payments.get_payment(conn, payment_id)
+        if payment is None or payment.state not in {PaymentState.RETRYABLE, PaymentState.NEEDS_ACTION}:
+            return
+        now = await busload_now(conn)
+        if payment.next_attempt_at is None or now >= payment.collect_until:
+            await give_up_within(conn, payment)
+        elif payment.next_attempt_at <= now:
+            await enqueue_for(conn, "charge_payment", [payment.id])
+            await set_timer(conn, "payment_retry", payment.id, payment.collect_until)
+        else:
+            await set_timer(conn, "payment_retry", payment.id, payment.next_attempt_at)
+
+
+async def give_up_within(conn: Connection, payment: Payment) -> bool:
+    """`abandoned`, and the pledge `dropped`: its seats are sold again. Drops never un-confirm a trip. False when it settled meanwhile."""
+    trip_id = await pledges.find_trip_of(conn, payment.reference)
+    assert trip_id is not None
+    await trips.lock_trip(conn, trip_id)
+    pledge = await pledges.lock_pledge(conn, payment.reference)
+    if not await payments.abandon_payment(conn, payment.id):
+        return False
+    if payment.purpose == "fare" and await pledges.set_pledge_states(
+        conn, [pledge.id], come_from=[PledgeState.CONFIRMED], go_to=PledgeState.DROPPED
+    ):
+        await free_people(conn, [pledge])
+        await enqueue_for(conn, "detach_card", [pledge.id])
+        await tell_drop(conn, pledge, payment)
+    return True
+
+
+async def tell_drop(conn: Connection, pledge: Pledge, payment: Payment) -> None:
+    """The seats are gone, nothing was charged."""
+    await queue_mail(
+        conn, dedupe_key=f"pledge-dropped:{pledge.id}", recipient=pledge.email, template="pledge_dropped", locale=pledge.locale,
+        subject_id=pledge.id, data={"name": pledge.name, "code": pledge.public_code, "description": payment.description},
+    )  # fmt: skip
+
+
+async def end_collection_within(conn: Connection, event_id: UUID) -> bool:
+    """Booking close: what still waits is given up; False while a charge is under way (settle that first, then call again)."""
+    confirmed = await pledges.list_pledges_of_event(conn, event_id, [PledgeState.CONFIRMED])
+    done = True
+    for payment in await payments.list_payments_of(conn, [pledge.id for pledge in confirmed]):
+        if payment.purpose != "fare":
+            continue
+        if payment.state in {PaymentState.RETRYABLE, PaymentState.NEEDS_ACTION}:
+            await give_up_within(conn, payment)
+        elif payment.state in {PaymentState.DUE, PaymentState.SUBMITTING, PaymentState.UNKNOWN}:
+            done = False
+    return done

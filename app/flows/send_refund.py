@@ -1,0 +1,89 @@
+"""Money back to a rider, exactly once: claimed, sent, looked up when nobody answers."""
+
+from uuid import UUID
+
+from app.core.audit import act_as
+from app.core.clock import busload_now
+from app.core.database import Pool, transaction
+from app.core.live import tell
+from app.core.log import logger
+from app.core.timers import clear_timer, set_timer
+from app.domain.notifications.service import queue_mail
+from app.domain.payments import store as payments
+from app.domain.payments.gateway import GatewayError, GatewayRefused, PaymentGateway
+from app.domain.payments.gateway import RefundState as GatewayRefund
+from app.domain.payments.model import LOOKUP_AFTER, Payment, Refund, RefundState
+from app.domain.payments.service import record_refund
+from app.domain.pledges import store as pledges
+
+log = logger(__name__)
+STATES = {"succeeded": RefundState.SUCCEEDED, "failed": RefundState.FAILED, "canceled": RefundState.FAILED}
+
+
+async def send_refund(pool: Pool, refund_id: UUID, *, gateway: PaymentGateway) -> None:
+    """Sends a refund that is due (or was never answered). Any number of workers may be asked."""
+    async with transaction(pool) as conn:
+        await act_as(conn, "worker", "refund")
+        refund = await payments.claim_refund(conn, refund_id)
+        if refund is None:
+            return
+        await set_timer(conn, "refund_lookup", refund.id, await busload_now(conn) + LOOKUP_AFTER)
+        payment = await payments.get_payment(conn, refund.payment_id)
+        assert payment is not None
+    await settle_refund(pool, refund, payment, *await ask(refund, payment, gateway=gateway))
+
+
+async def ask(refund: Refund, payment: Payment, *, gateway: PaymentGateway) -> tuple[RefundState, str | None, str]:
+    """The refund at Stripe: the one an earlier attempt left there, else a new one. Never raises a gateway's error."""
+    assert payment.intent_ref is not None, "only what was charged is refunded"
+    try:
+        found = await gateway.find_refunds(intent_ref=payment.intent_ref, refund_id=str(refund.id)) if refund.attempts > 1 else []
+        answer: GatewayRefund = found[0] if found else await gateway.create_refund(
+            refund_id=str(refund.id), intent_ref=payment.intent_ref, amount_minor=refund.amount_minor,
+            metadata={"busload_reason": refund.reason}, idempotency_key=f"refund-{refund.id}",
+        )  # fmt: skip
+    except GatewayRefused as refused:
+        log.error("refund.refused", refund_id=str(refund.id), code=refused.code)
+        return RefundState.FAILED, None, refused.code or "refused"
+    except GatewayError as lost:
+        log.warning("refund.unknown", refund_id=str(refund.id), error=type(lost).__name__)
+        return RefundState.UNKNOWN, None, type(lost).__name__
+    return STATES.get(answer.status, RefundState.UNKNOWN), answer.ref, ""
+
+
+async def settle_refund(pool: Pool, refund: Refund, payment: Payment, state: RefundState, refund_ref: str | None, error_code: str) -> None:
+    """Stores what became of it; a refund that went through is posted once and told."""
+    async with transaction(pool) as conn:
+        await act_as(conn, "worker", f"refund {state.value}")
+        if not await payments.settle_refund(conn, refund.id, state=state.value, refund_ref=refund_ref, error_code=error_code):
+            return
+        if state is RefundState.UNKNOWN:
+            await set_timer(conn, "refund_lookup", refund.id, await busload_now(conn) + LOOKUP_AFTER)
+            return
+        await clear_timer(conn, "refund_lookup", refund.id)
+        if state is not RefundState.SUCCEEDED:
+            return
+        await record_refund(conn, payment, refund.id, refund.amount_minor, refund_ref)
+        pledge = await pledges.get_pledge(conn, payment.reference)
+        if pledge is not None:
+            await tell(conn, "pledge", pledge.id)
+            await queue_mail(
+                conn, dedupe_key=f"refund:{refund.id}", recipient=pledge.email, template="refund_sent", locale=pledge.locale,
+                subject_id=pledge.id,
+                data={
+                    "name": pledge.name, "code": pledge.public_code, "amount_minor": refund.amount_minor, "currency": refund.currency,
+                    "card": pledge.card_label, "reason": refund.reason,
+                },
+            )  # fmt: skip
+
+
+async def look_up_refund(pool: Pool, refund_id: UUID, *, gateway: PaymentGateway) -> None:
+    """A refund nobody answered for, or whose job was lost: `submitting` becomes `unknown`, then it is sent again (found first)."""
+    async with transaction(pool) as conn:
+        await act_as(conn, "timer", "nobody answered")
+        refund = await payments.get_refund(conn, refund_id)
+        if refund is None or refund.state in {RefundState.SUCCEEDED, RefundState.FAILED}:
+            return
+        if refund.state is RefundState.SUBMITTING:
+            await payments.settle_refund(conn, refund_id, state=RefundState.UNKNOWN.value, refund_ref=None, error_code="no_answer")
+    await send_refund(pool, refund_id, gateway=gateway)

@@ -1,0 +1,61 @@
+"""Stripe's events are hints: stored first, worked on later, by webhook or by poll; each object is fetched anew."""
+
+from uuid import UUID
+
+from app.core.database import Pool, transaction
+from app.core.log import logger
+from app.domain.payments import store as payments
+from app.domain.payments.gateway import GatewayError, NotFound, PaymentGateway, StripeEvent
+from app.domain.pledges import store as pledges
+from app.flows.card_saved import look_at_card_page
+from app.flows.look_up_payment import learn_of_intent
+
+log = logger(__name__)
+PAGE = 100
+
+
+async def store_event(pool: Pool, event: StripeEvent, *, polled: bool) -> bool:
+    """Puts an event in the inbox; False when it was there."""
+    async with transaction(pool) as conn:
+        return await payments.store_stripe_event(conn, event, polled=polled)
+
+
+async def work_on_inbox(pool: Pool, *, gateway: PaymentGateway, limit: int = 50) -> int:
+    """Works on events not settled yet; returns how many. One that fails stays and is tried again."""
+    async with transaction(pool) as conn:
+        waiting = await payments.list_open_stripe_events(conn, limit=limit)
+    done = 0
+    for event_id, type_, object_ref in waiting:
+        try:
+            await work_on_event(pool, type_, object_ref, gateway=gateway)
+        except GatewayError as error:
+            log.warning("stripe_event.later", event=event_id, error=type(error).__name__)
+            continue
+        async with transaction(pool) as conn:
+            await payments.settle_stripe_event(conn, event_id)
+        done += 1
+    return done
+
+
+async def work_on_event(pool: Pool, type_: str, object_ref: str, *, gateway: PaymentGateway) -> None:
+    """Fetches the object an event is about and draws the consequence."""
+    try:
+        if type_.startswith("checkout.session."):
+            async with transaction(pool) as conn:
+                pledge_id: UUID | None = await pledges.find_by_setup_session(conn, object_ref)
+            if pledge_id is not None:
+                await look_at_card_page(pool, pledge_id, gateway=gateway)
+        elif type_.startswith("payment_intent."):
+            await learn_of_intent(pool, object_ref, gateway=gateway)
+    except NotFound:
+        log.info("stripe_event.object_gone", type=type_)
+
+
+async def poll_stripe(pool: Pool, *, gateway: PaymentGateway) -> int:
+    """Reads the events that no webhook brought; returns how many were new."""
+    async with transaction(pool) as conn:
+        after = await payments.newest_polled_event(conn)
+    new = 0
+    for event in await gateway.list_events(after_ref=after, limit=PAGE):
+        new += await store_event(pool, event, polled=True)
+    return new
