@@ -7,6 +7,8 @@ from uuid import UUID
 
 import msgspec
 
+from app.core.machine import Machine
+
 Leg = Literal["outbound", "return"]
 LEGS: tuple[Leg, Leg] = ("outbound", "return")
 
@@ -16,8 +18,6 @@ END_GRACE = timedelta(hours=1)
 """How long after the planned return to the depot a duty ends by itself: phones without signal still send their check-ins."""
 PASS_MARGIN = timedelta(hours=12)
 """A pass holds this long before and after its duty: a late bus must not make genuine passes false."""
-LINK_MARGIN = timedelta(hours=24)
-"""A driver's link opens until this long after the duty's end, unless revoked."""
 MAX_BATCH = 500
 
 
@@ -223,7 +223,7 @@ def pass_slots(document: ManifestDocument) -> set[PassSlot]:
 class CheckInMethod(StrEnum):
     """How a person was recognised."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105  a boarding pass
     NAME = "name"
 
 
@@ -275,6 +275,18 @@ class IncidentKind(StrEnum):
     BREAKDOWN = "breakdown"
     ACCIDENT = "accident"
     OTHER = "other"
+
+
+class IncidentState(StrEnum):
+    """An incident is open until an organiser resolves it."""
+
+    OPEN = "open"
+    RESOLVED = "resolved"
+
+
+INCIDENT_MACHINE = Machine(
+    "incident", births=frozenset({IncidentState.OPEN}), arrows={IncidentState.OPEN: frozenset({IncidentState.RESOLVED})}
+)
 
 
 class DriverLink(msgspec.Struct, frozen=True, kw_only=True):

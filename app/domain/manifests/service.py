@@ -1,0 +1,111 @@
+"""What manifests can do to their own rows, inside a transaction they are given."""
+
+from uuid import UUID
+
+from app.core.database import Connection
+from app.core.errors import Gone, NotFound, SignInNeeded
+from app.core.ids import new_id, token_hash
+from app.domain.manifests import day_store, store
+from app.domain.manifests.compose import compose_manifest
+from app.domain.manifests.model import DriverLink, DutyState, Manifest, ManifestDocument, pass_slots, ridings
+from app.domain.manifests.passes import PassKey
+
+
+class DriverLinkUnknown(SignInNeeded):
+    """No such link was ever made."""
+
+    code = "driver_link_unknown"
+    title = "This driver's link is not known"
+
+
+class DriverLinkExpired(Gone):
+    """The duty is long over."""
+
+    code = "driver_link_expired"
+    title = "This driver's link has expired"
+
+
+class DriverLinkRevoked(Gone):
+    """Somebody else drives now."""
+
+    code = "driver_link_revoked"
+    title = "This duty is no longer yours"
+
+
+class NoManifest(NotFound):
+    """The duty carries no manifest (any more): it was pulled out of, or its seats are being planned anew."""
+
+    code = "no_manifest"
+    title = "There is no manifest for this duty"
+
+
+async def open_driver_link(conn: Connection, token: str) -> DriverLink:
+    """The duty a driver's link opens. Raises DriverLinkUnknown, DriverLinkRevoked, DriverLinkExpired."""
+    row = await day_store.read_link(conn, token_hash(token))
+    if row is None:
+        raise DriverLinkUnknown("Open the link in your newest mail about this duty, or ask your dispatcher for it.")
+    if row.ended_at is not None:
+        raise DriverLinkRevoked("Your dispatcher gave this duty to another driver. Call them if that is wrong.")
+    if row.link_expires_at <= row.now:
+        raise DriverLinkExpired("The link closed after the duty's end. Ask your dispatcher if something is still open.")
+    return DriverLink(duty_id=row.duty_id, driver_id=row.driver_id, event_id=row.event_id, seat=row.seat, expires_at=row.link_expires_at)
+
+
+async def require_manifest(conn: Connection, duty_id: UUID) -> Manifest:
+    """The version to work from now. Raises NoManifest."""
+    manifest = await store.read_current_manifest(conn, duty_id)
+    if manifest is None:
+        raise NoManifest("This duty has been taken back or is being planned anew. Call your dispatcher before you drive.")
+    return manifest
+
+
+async def lock_duty(conn: Connection, duty_id: UUID) -> DutyState:
+    """Locks how far a duty is. Raises NoManifest."""
+    state = await store.lock_duty_state(conn, duty_id)
+    if state is None:
+        raise NoManifest("This duty has been taken back or is being planned anew. Call your dispatcher before you drive.")
+    return state
+
+
+async def compose_documents(conn: Connection, duty_ids: list[UUID]) -> list[tuple[UUID, ManifestDocument]]:
+    """What the manifests of these accepted duties should say now, with the offer each stands on."""
+    parties = await store.read_parties(conn, duty_ids)
+    drivers = await store.read_assigned_drivers(conn, duty_ids)
+    return [
+        (
+            duty.offer_id,
+            compose_manifest(
+                duty,
+                [party for party in parties if party.duty_id == duty.duty_id],
+                [driver for driver in drivers if driver.duty_id == duty.duty_id],
+            ),
+        )
+        for duty in await store.read_duties(conn, duty_ids)
+    ]
+
+
+async def add_version(conn: Connection, *, offer_id: UUID, document: ManifestDocument, cause: str) -> tuple[UUID, bool]:
+    """Makes a duty's next version the one to work from; returns its id and whether the duty had none before."""
+    manifest_id = new_id()
+    await store.add_manifest(conn, manifest_id=manifest_id, offer_id=offer_id, document=document, cause=cause)
+    await store.add_manifest_people(conn, manifest_id, ridings(document))
+    fresh = await store.point_to_manifest(conn, document.duty_id, manifest_id)
+    return manifest_id, fresh
+
+
+async def renew_passes(conn: Connection, event_id: UUID, documents: list[ManifestDocument]) -> None:
+    """Makes the event's live passes exactly those of these manifests: unchanged ones stay, others are revoked, missing ones issued."""
+    wanted = {slot for document in documents for slot in pass_slots(document)}
+    live = await store.read_live_passes(conn, event_id)
+    await store.revoke_passes(conn, [one.id for one in live if one.slot not in wanted])
+    missing = sorted(wanted - {one.slot for one in live})
+    await store.add_passes(conn, [new_id() for _ in missing], missing)
+
+
+async def accepted_keys(conn: Connection, key: PassKey) -> dict[str, bytes]:
+    """The public keys that passes may be signed with, ours among them, by key id."""
+    keys = await store.read_public_keys(conn)
+    if key.key_id not in keys:
+        await store.keep_public_key(conn, key.key_id, key.public_key)
+        keys = await store.read_public_keys(conn)
+    return keys
