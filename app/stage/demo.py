@@ -1,0 +1,148 @@
+"""`busload demo`: the whole service with a world in it, from one command, gone with Ctrl-C, its data kept for the next time."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+from rich.console import Console
+
+from app.core.clock import Mark
+from app.stage.databases import create_database, prepare_database, with_database
+from app.stage.demo_state import DemoFolder
+from app.stage.doors import Door, Doors, SeedWorld
+from app.stage.errors import StageError
+from app.stage.ports import free_port, is_free
+from app.stage.postgres import kept_server
+from app.stage.processes import PROJECT_ROOT, Child, Role, stop_in_order
+from app.stage.roles import HOST, Addresses, inbox_role, service_settings, stripe_role, web_role, worker_role
+
+DEFAULT_PORT = 8000
+_DATABASE = "busload_demo"
+_CRASHES_BORNE = 5
+_CALM_S = 60.0
+
+
+async def run_demo(seed: SeedWorld, *, port: int | None, reset: bool, console: Console, state: Path = PROJECT_ROOT / ".busload") -> None:
+    """Start everything, print the doors, and run until cancelled (Ctrl-C). StageError says what to do when something is in the way."""
+    started = time.monotonic()
+    folder = DemoFolder(state)
+    if reset:
+        _reset(folder)
+    async with AsyncExitStack() as closing:
+        _cancel_on_termination()
+        dsn = await closing.enter_async_context(_demo_database(state))
+        addresses = _addresses(port, console)
+        shared = folder.prepare()
+        settings = service_settings(dsn, addresses, shared)
+        children: list[Child] = []
+        closing.push_async_callback(stop_in_order, children)
+
+        async def begin(role: Role) -> None:
+            child = Child(role, log_folder=folder.logs)
+            children.append(child)
+            await child.start()
+
+        with console.status("Setting the stage ..."):
+            await begin(stripe_role(addresses, shared, folder.stripe_journal))
+            await begin(inbox_role(addresses, folder.mails))
+            await begin(web_role(settings, addresses))
+            doors = await seed(settings)
+            await begin(worker_role(settings))
+            partner_port = _near(addresses.web_port + 4)
+            await begin(_partner_role(partner_port, addresses, doors))
+        _print_doors(console, doors, addresses, partner_port, started)
+        await asyncio.gather(*(_keep_running(child, console) for child in children))
+
+
+def _reset(folder: DemoFolder) -> None:
+    given = os.environ.get("DATABASE_URL")
+    if given:
+        raise StageError("DATABASE_URL names a database that is not ours to delete: empty it yourself, then run the demo without --reset")
+    folder.forget(with_database=True)
+
+
+@asynccontextmanager
+async def _demo_database(state: Path) -> AsyncIterator[str]:
+    """Yield the address of the migrated database marked `demo`: DATABASE_URL's, else one on the embedded server."""
+    given = os.environ.get("DATABASE_URL")
+    if given:
+        await prepare_database(given, Mark.DEMO)
+        yield given
+        return
+    with kept_server(state) as server:
+        dsn = with_database(server.dsn(), _DATABASE)
+        if not await _exists(server.dsn(), _DATABASE):
+            await create_database(server.dsn(), _DATABASE)
+        await prepare_database(dsn, Mark.DEMO)
+        yield dsn
+
+
+async def _exists(server_dsn: str, name: str) -> bool:
+    connection = await asyncpg.connect(server_dsn)
+    try:
+        return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", name))
+    finally:
+        await connection.close()
+
+
+def _addresses(port: int | None, console: Console) -> Addresses:
+    """Return the same ports in every run where they are free, so that links of the last run still lead somewhere."""
+    web_port = port or DEFAULT_PORT
+    if not is_free(web_port):
+        if port:
+            raise StageError(f"port {port} is taken: choose another one with --port (make demo PORT=...)")
+        web_port = free_port()
+        console.print(f"Port {DEFAULT_PORT} is taken, using {web_port}.")
+    return Addresses(web_port=web_port, stripe_port=_near(web_port + 1), inbox_port=_near(web_port + 2), smtp_port=_near(web_port + 3))
+
+
+def _near(port: int) -> int:
+    return port if is_free(port) else free_port()
+
+
+def _partner_role(port: int, addresses: Addresses, doors: Doors) -> Role:
+    arguments = (
+        "--port", str(port), "--service-url", addresses.base_url, "--event", doors.widget_event,
+        "--name", doors.widget_event_name, "--place", doors.widget_event_place,
+    )  # fmt: skip
+    return Role(name="partner-site", module="app.stage.partner_site", arguments=arguments, ready_url=f"http://{HOST}:{port}/")
+
+
+def _print_doors(console: Console, doors: Doors, addresses: Addresses, partner_port: int, started: float) -> None:
+    """Print one address per role. Plain lines: a table would break long addresses, which people click and copy."""
+    outside = (
+        Door(role="Partner's own page", url=f"http://{HOST}:{partner_port}/", note="another site, with the widget in it"),
+        Door(role="Inbox", url=f"{addresses.inbox_url}/", note="every mail the service sends"),
+        Door(role="Fake Stripe", url=f"{addresses.stripe_url}/", note="its books: cards, charges, refunds"),
+    )
+    console.print(f"\n[bold]Busload is running[/bold] (ready after {time.monotonic() - started:.0f} s). Each address signs you in.\n")
+    for door in (*doors.doors, *outside):
+        console.print(f"  [bold]{door.role}[/bold]: {door.note}", highlight=False)
+        console.print(f"    {door.url}", style="cyan", highlight=False, soft_wrap=True)
+    console.print("\nCtrl-C stops everything; the data stay for the next `make demo`. `make demo-reset` starts over.\n", highlight=False)
+
+
+async def _keep_running(child: Child, console: Console) -> None:
+    """Start a process again when it ends by itself; give up when it keeps doing so."""
+    crashes = 0
+    while True:
+        began = time.monotonic()
+        status = await child.wait()
+        crashes = crashes + 1 if time.monotonic() - began < _CALM_S else 1
+        if crashes > _CRASHES_BORNE:
+            raise StageError(f"{child.role.name} keeps ending ({status}); the end of {child.log_path}:\n{child.log_tail()}")
+        console.print(f"{child.role.name} ended ({status}); starting it again.", highlight=False)
+        await child.start()
+
+
+def _cancel_on_termination() -> None:
+    """Treat `kill` and a closed terminal as Ctrl-C, which asyncio turns into a cancellation already."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
