@@ -10,9 +10,7 @@ from typing import Literal, Protocol
 import msgspec
 
 SessionStatus = Literal["open", "complete", "expired"]
-IntentStatus = Literal[
-    "requires_confirmation", "requires_action", "requires_payment_method", "processing", "succeeded", "canceled"
-]
+IntentStatus = Literal["requires_confirmation", "requires_action", "requires_payment_method", "processing", "succeeded", "canceled"]
 RefundStatus = Literal["pending", "requires_action", "succeeded", "failed", "canceled"]
 DisputeStatus = Literal["open", "under_review", "won", "lost"]
 
@@ -151,9 +149,7 @@ class GatewayError(Exception):
 class GatewayRefused(GatewayError):
     """A definite no to the card or to the request: no money moved by this call. `intent` is its state when the answer held one."""
 
-    def __init__(
-        self, message: str, *, code: str | None, decline_code: str | None = None, intent: IntentState | None = None
-    ) -> None:
+    def __init__(self, message: str, *, code: str | None, decline_code: str | None = None, intent: IntentState | None = None) -> None:
         super().__init__(message, code=code)
         self.decline_code = decline_code
         self.intent = intent
@@ -231,9 +227,10 @@ class PaymentGateway(Protocol):
         return_url: str | None,
         idempotency_key: str,
     ) -> IntentState:
-        """Charge. Raises GatewayRefused with `intent` on a decline; off-session with code `authentication_required` when the bank wants the rider.
+        """Charge. Raises GatewayRefused with `intent` on a decline, off-session with code `authentication_required` too.
 
-        On-session (`off_session=False`) needs `return_url`; the rider is then sent to `action_url` when status is `requires_action`.
+        That one means the bank wants the rider. On-session (`off_session=False`) needs `return_url`; when the answer's status is
+        `requires_action`, the rider is sent to `action_url`.
         """
         ...
 
@@ -275,9 +272,7 @@ class PaymentGateway(Protocol):
         """Up to `limit` (1-100) events that came after `after_ref`, oldest first; the provider's oldest ones for None."""
         ...
 
-    async def verify_webhook(
-        self, payload: bytes, signature: str, secret: str, now: datetime, tolerance_s: int = 300
-    ) -> StripeEvent:
+    async def verify_webhook(self, payload: bytes, signature: str, secret: str, now: datetime, tolerance_s: int = 300) -> StripeEvent:
         """Check a webhook's signature over the raw body and read its hint. No network. Raises SignatureInvalid."""
         ...
 
@@ -285,9 +280,7 @@ class PaymentGateway(Protocol):
         """Up to `limit` (1-100) movements that came after `after_ref`, oldest first; from the beginning for None."""
         ...
 
-    async def create_connect_account(
-        self, *, operator_id: str, email: str, country: str, idempotency_key: str
-    ) -> ConnectAccount:
+    async def create_connect_account(self, *, operator_id: str, email: str, country: str, idempotency_key: str) -> ConnectAccount:
         """Open an operator's account. `country` is ISO 3166-1 alpha-2."""
         ...
 
@@ -322,8 +315,6 @@ class PaymentGateway(Protocol):
         """Raises NotFound."""
         ...
 
-    async def submit_dispute_evidence(
-        self, dispute_ref: str, *, evidence: dict[str, str], idempotency_key: str
-    ) -> DisputeState:
+    async def submit_dispute_evidence(self, dispute_ref: str, *, evidence: dict[str, str], idempotency_key: str) -> DisputeState:
         """Answer a dispute, once: fields as the provider names them (`access_activity_log`, `uncategorized_text` ...)."""
         ...

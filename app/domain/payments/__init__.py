@@ -1,0 +1,1 @@
+"""Charges, refunds, payouts, the ledger and the Stripe inbox."""

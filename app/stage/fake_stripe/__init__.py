@@ -1,0 +1,1 @@
+"""A stateful stand-in for Stripe, spoken to over HTTP by the real SDK. Its own process; see docs/fake-stripe.md."""
