@@ -18,7 +18,7 @@ from app.stage.doors import Door, Doors, SeedWorld
 from app.stage.errors import StageError
 from app.stage.ports import free_port, is_free
 from app.stage.postgres import kept_server
-from app.stage.processes import PROJECT_ROOT, Child, Role, stop_in_order
+from app.stage.processes import PROJECT_ROOT, Child, Role, start_together, stop_in_order
 from app.stage.roles import HOST, Addresses, inbox_role, service_settings, stripe_role, web_role, worker_role
 
 DEFAULT_PORT = 8000
@@ -42,19 +42,17 @@ async def run_demo(seed: SeedWorld, *, port: int | None, reset: bool, console: C
         children: list[Child] = []
         closing.push_async_callback(stop_in_order, children)
 
-        async def begin(role: Role) -> None:
-            child = Child(role, log_folder=folder.logs)
-            children.append(child)
-            await child.start()
+        async def begin(*roles: Role) -> None:
+            starting = [Child(role, log_folder=folder.logs) for role in roles]
+            children.extend(starting)
+            await start_together(starting)
 
         with console.status("Setting the stage ..."):
-            await begin(stripe_role(addresses, shared, folder.stripe_journal))
-            await begin(inbox_role(addresses, folder.mails))
-            await begin(web_role(settings, addresses))
+            outside = (stripe_role(addresses, shared, folder.stripe_journal), inbox_role(addresses, folder.mails))
+            await begin(*outside, web_role(settings, addresses))
             doors = await seed(settings)
-            await begin(worker_role(settings))
             partner_port = _near(addresses.web_port + 4)
-            await begin(_partner_role(partner_port, addresses, doors))
+            await begin(worker_role(settings), _partner_role(partner_port, addresses, doors))
         _print_doors(console, doors, addresses, partner_port, started)
         await asyncio.gather(*(_keep_running(child, console) for child in children))
 
@@ -118,7 +116,7 @@ def _print_doors(console: Console, doors: Doors, addresses: Addresses, partner_p
     outside = (
         Door(role="Partner's own page", url=f"http://{HOST}:{partner_port}/", note="another site, with the widget in it"),
         Door(role="Inbox", url=f"{addresses.inbox_url}/", note="every mail the service sends"),
-        Door(role="Fake Stripe", url=f"{addresses.stripe_url}/", note="its books: cards, charges, refunds"),
+        Door(role="Fake Stripe", url=f"{addresses.stripe_url}/_stage/books", note="its books: cards, charges, refunds"),
     )
     console.print(f"\n[bold]Busload is running[/bold] (ready after {time.monotonic() - started:.0f} s). Each address signs you in.\n")
     for door in (*doors.doors, *outside):

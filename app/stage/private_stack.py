@@ -14,7 +14,7 @@ import msgspec
 from app.core.clock import Mark
 from app.stage.databases import create_database, drop_database, prepare_database
 from app.stage.postgres import EmbeddedPostgres, temporary_server
-from app.stage.processes import PROJECT_ROOT, Child, child_environment, stop_in_order
+from app.stage.processes import PROJECT_ROOT, Child, child_environment, start_together, stop_in_order
 from app.stage.roles import Addresses, Secrets, inbox_role, new_addresses, new_secrets, service_settings, stripe_role, web_role, worker_role
 
 
@@ -98,8 +98,7 @@ async def private_stack(
         stack = _assemble(dsn, folder, server, stripe_options)
         closing.push_async_callback(stop_in_order, stack.children)
         try:
-            for child in stack.children:
-                await child.start()
+            await start_together(stack.children)
             yield stack
         except Exception as error:
             for child in stack.children:

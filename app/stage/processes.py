@@ -129,6 +129,14 @@ def child_environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {**inherited, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(PROJECT_ROOT), **settings}
 
 
+async def start_together(children: list[Child], *, timeout_s: float = 30.0) -> None:
+    """Start children that do not need each other and return once all are ready; the first failure is raised when all have settled."""
+    outcomes = await asyncio.gather(*(child.start(timeout_s=timeout_s) for child in children), return_exceptions=True)
+    for outcome in outcomes:
+        if outcome is not None:
+            raise outcome
+
+
 async def stop_in_order(children: list[Child]) -> None:
     """Stop children in the reverse order of their start, all of them even if one resists."""
     for child in reversed(children):

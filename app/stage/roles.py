@@ -89,7 +89,7 @@ def stripe_role(addresses: Addresses, shared: Secrets, state: Path, extra: tuple
         "--port", str(addresses.stripe_port), "--webhook-url", f"http://{HOST}:{addresses.web_port}/api/stripe/webhook",
         "--webhook-secret", shared.stripe_webhook_secret, "--state", str(state), *extra,
     )  # fmt: skip
-    return Role(name="fake-stripe", module="app.stage.fake_stripe", arguments=arguments, ready_url=addresses.stripe_url)
+    return Role(name="fake-stripe", module="app.stage.fake_stripe", arguments=arguments, ready_url=f"{addresses.stripe_url}/_stage/ready")
 
 
 def inbox_role(addresses: Addresses, folder: Path) -> Role:
