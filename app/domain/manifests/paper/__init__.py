@@ -7,7 +7,7 @@ head count, times and places of depot-out, pick-ups, set-down and return, date, 
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -91,8 +91,9 @@ def picture_manifest(manifest: Manifest, *, ppi: int = 110) -> list[bytes]:
 
 
 def _compile(data: str, form: Literal["pdf", "png"], ppi: int = 110) -> bytes | list[bytes]:
+    template: Any = _template()  # the library's stubs leave its input a bare type variable
     made: bytes | list[bytes] = typst.compile(
-        _template(), format=form, ppi=ppi, font_paths=[str(FOLDER)], ignore_system_fonts=True, sys_inputs={"data": data}
+        template, format=form, ppi=ppi, font_paths=[str(FOLDER)], ignore_system_fonts=True, sys_inputs={"data": data}
     )
     return made
 
