@@ -4,12 +4,13 @@ A plan made anew from scratch would move riders between buses that are already p
 looking at; keeping them costs little (the rest is what changed) and makes the next round small.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import msgspec
 
-from solver.plan import Plan, PlannedDuty
+from solver.checking import Ledger
+from solver.plan import Plan, PlannedDuty, Unserved
 from solver.problem import Problem
 
 
@@ -20,11 +21,11 @@ def keepable(
     epoch_at: datetime,
     epoch_before_at: datetime,
     duties: Sequence[PlannedDuty],
-    kept: Mapping[str, bool],
+    standing: Collection[str],
 ) -> list[PlannedDuty]:
     """The duties of an earlier plan that stand unchanged in a new problem: same venue times, vehicle and riders.
 
-    `kept` says by vehicle whether its offer still stands.
+    `standing` are the vehicles whose offers still stand.
     """
     if epoch_at != epoch_before_at or problem.venue != before.venue:
         return []
@@ -37,7 +38,7 @@ def keepable(
         same_bus = duty.vehicle in vehicles and vehicles[duty.vehicle].hire == vehicles_before[duty.vehicle].hire
         return same_bus and all(name in parties and parties[name] == parties_before[name] for name in duty.parties)
 
-    return [duty for duty in duties if kept.get(duty.vehicle, False) and stands(duty)]
+    return [duty for duty in duties if duty.vehicle in standing and stands(duty)]
 
 
 def without(problem: Problem, duties: Sequence[PlannedDuty]) -> Problem:
@@ -61,7 +62,14 @@ def joined(problem: Problem, kept: Sequence[PlannedDuty], rest: Plan) -> Plan:
         bound_minor=None,
         gap=None,
         duties=(*kept, *rest.duties),
+        unserved=tuple(_judged(Ledger(problem), problem, entry) for entry in rest.unserved),
     )
+
+
+def _judged(ledger: Ledger, problem: Problem, entry: Unserved) -> Unserved:
+    """Why a party stays behind, judged over every vehicle of the whole problem rather than those that were left."""
+    reason, _ = ledger.why_unserved(next(party for party in problem.parties if party.id == entry.party))
+    return msgspec.structs.replace(entry, reason=reason)
 
 
 def ride_minutes_minor(problem: Problem, duties: Sequence[PlannedDuty]) -> int:

@@ -16,6 +16,14 @@ OFFER_LIFETIME = timedelta(hours=24)
 SHORTEST_OFFER = timedelta(minutes=10)
 ASSIGN_UNTIL = timedelta(hours=24)
 DRIVER_LINK_AFTERLIFE = timedelta(hours=24)
+PULL_OUT_LADDER: tuple[tuple[timedelta, int], ...] = (
+    (timedelta(days=14), 0),
+    (timedelta(days=7), 10),
+    (timedelta(days=3), 25),
+    (timedelta(days=1), 50),
+    (timedelta(0), 100),
+)
+"""What pulling out of an accepted duty costs: at least this long before depot out, this many per cent of the hire."""
 GATHERING = timedelta(seconds=5)
 MAX_ROUNDS = 5
 
@@ -297,3 +305,9 @@ def shortfall_of(*, fares_minor: int, fee_bp: int, partner_share_bp: int, hire_m
     """What the fares of an event lack to pay its hire once our fee and the partner's share are taken, minor units; 0 when they carry it."""
     left = fares_minor - fares_minor * fee_bp // 10_000 - fares_minor * partner_share_bp // 10_000
     return max(0, hire_minor - left)
+
+
+def pull_out_fee_minor(*, price_minor: int, starts_at: datetime, now: datetime) -> int:
+    """What an operator owes for pulling out now, minor units, by the published ladder, rounded down."""
+    percent = next((percent for ahead, percent in PULL_OUT_LADDER if starts_at - now >= ahead), 100)
+    return price_minor * percent // 100

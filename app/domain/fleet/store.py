@@ -276,6 +276,13 @@ async def list_drivers(conn: Connection, operator_ids: list[UUID]) -> list[Drive
     )
 
 
+async def list_drivers_by_id(conn: Connection, driver_ids: list[UUID]) -> list[Driver]:
+    """Drivers by id."""
+    return await fetch_all(
+        conn, Driver, "SELECT id, operator_id, name, email, phone, active FROM drivers WHERE id = ANY($1) ORDER BY name, id", driver_ids
+    )
+
+
 async def set_driver_active(conn: Connection, driver_id: UUID, *, active: bool) -> None:
     """Marks a driver as working for the operator or not any more."""
     await conn.execute("UPDATE drivers SET active = $2 WHERE id = $1", driver_id, active)

@@ -1,5 +1,6 @@
 """SQL of paid demand: read from pledges and trips, which dispatch never writes."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -92,8 +93,8 @@ async def list_taken_spans(conn: Connection, vehicle_ids: list[UUID], *, starts_
     )
 
 
-async def fares_held_minor(conn: Connection, event_id: UUID) -> int:
-    """What paid pledges of an event's promised trips have paid and not been given back, minor units."""
+async def fares_held_minor(conn: Connection, event_id: UUID, *, without: Sequence[UUID]) -> int:
+    """What an event's paid pledges have paid and not been given back, minor units; those in `without` (unserved) not counted."""
     found: int = await conn.fetchval(
         """
         SELECT coalesce(sum(m.amount_minor - coalesce(r.back_minor, 0)), 0)::bigint
@@ -102,8 +103,19 @@ async def fares_held_minor(conn: Connection, event_id: UUID) -> int:
         LEFT JOIN LATERAL (
             SELECT sum(amount_minor) AS back_minor FROM refunds WHERE payment_id = m.id AND state <> 'failed'
         ) r ON true
-        WHERE p.event_id = $1 AND p.state IN ('paid', 'travelled', 'no_show')
+        WHERE p.event_id = $1 AND p.state IN ('paid', 'travelled', 'no_show') AND p.id <> ALL($2)
         """,
         event_id,
+        list(without),
     )
     return found
+
+
+async def list_parties_by_id(conn: Connection, pledge_ids: Sequence[UUID]) -> list[Party]:
+    """These parties, whatever has become of them."""
+    return await fetch_all(
+        conn,
+        Party,
+        "SELECT id AS pledge_id, trip_id, stop_id, seats, wheelchairs, legs FROM pledges WHERE id = ANY($1) ORDER BY id",
+        list(pledge_ids),
+    )

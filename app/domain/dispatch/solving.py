@@ -1,0 +1,61 @@
+"""Asking the solver, and believing nothing it says before the independent checker has recomputed it. Blocks: run it in a thread."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+import solver
+from app.domain.dispatch.keeping import joined, without
+from solver.plan import Plan, PlannedDuty
+from solver.problem import Problem
+
+
+class SolveLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a search may take. It stops earlier once nothing has become better for `patience_s`."""
+
+    time_limit_s: float = 10.0
+    patience_s: float = 3.0
+    seed: int = 1
+    threads: int = 1
+
+
+class PlanFaulty(Exception):
+    """The checker found broken promises in a plan; the first few are in the text."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("; ".join(faults[:5]))
+        self.faults = list(faults)
+
+
+def answer(problem: Problem, kept: Sequence[PlannedDuty], limits: SolveLimits) -> Plan:
+    """A checked plan of the whole problem. Raises PlanFaulty.
+
+    Duties in `kept` stay as they are if that leaves nobody behind whom a plan from scratch would seat.
+    """
+    gentle = keeping(problem, kept, limits) if kept else None
+    if gentle is not None and not gentle.unserved:
+        return gentle
+    fresh = search(problem, limits)
+    if gentle is not None and persons_left(problem, gentle) <= persons_left(problem, fresh):
+        return gentle
+    if faults := solver.check_plan(problem, fresh):
+        raise PlanFaulty(faults)
+    return fresh
+
+
+def keeping(problem: Problem, kept: Sequence[PlannedDuty], limits: SolveLimits) -> Plan | None:
+    """The plan that keeps these duties, or None when it would break a promise (a free place left unused, say)."""
+    whole = joined(problem, kept, search(without(problem, kept), limits))
+    return None if solver.check_plan(problem, whole) else whole
+
+
+def search(problem: Problem, limits: SolveLimits) -> Plan:
+    """The solver's own answer."""
+    stop = solver.TimeLimit(limits.time_limit_s) | solver.NoImprovement(seconds=limits.patience_s)
+    return solver.solve(problem, stop, limits.seed, threads=limits.threads).plan
+
+
+def persons_left(problem: Problem, plan: Plan) -> int:
+    """How many people a plan leaves behind."""
+    persons = {party.id: party.persons for party in problem.parties}
+    return sum(persons[entry.party] for entry in plan.unserved)

@@ -1,0 +1,35 @@
+"""Booking close: everyone pays the tier that paid people reached; who agreed to more gets the difference back."""
+
+from uuid import UUID
+
+from app.core.database import Connection
+from app.domain.payments import store as payments
+from app.domain.payments.model import CHARGED, RefundReason
+from app.domain.payments.service import make_refund_due
+from app.domain.pledges import store as pledges
+from app.domain.pledges.model import Pledge, PledgeState
+from app.domain.trips import store as trips
+from app.domain.trips.model import Trip, price_for
+
+
+def credit_of(trip: Trip, pledge: Pledge, paid_people: int) -> int:
+    """What a paid party gets back, minor units: its agreed price less the price at the tier reached, for all of its people."""
+    price_minor = price_for(trip, pledge.legs, paid_people)
+    return 0 if price_minor is None else max(0, pledge.price_minor - price_minor) * pledge.people
+
+
+async def credit_back_within(conn: Connection, event_id: UUID) -> int:
+    """Makes the credits of an event's paid pledges due; returns their sum. Its trips are locked; a second call adds nothing."""
+    paid = await pledges.list_pledges_of_event(conn, event_id, [PledgeState.PAID])
+    by_id = {trip.id: trip for trip in await trips.list_trips(conn, [event_id])}
+    people: dict[UUID, int] = {}
+    for pledge in paid:
+        people[pledge.trip_id] = people.get(pledge.trip_id, 0) + pledge.people
+    credits_minor = {pledge.id: credit_of(by_id[pledge.trip_id], pledge, people[pledge.trip_id]) for pledge in paid}
+    due = 0
+    for payment in await payments.list_payments_of(conn, [pledge_id for pledge_id, credit in credits_minor.items() if credit]):
+        amount_minor = min(credits_minor[payment.reference], payment.amount_minor)
+        if payment.purpose == "fare" and payment.state in CHARGED:
+            made = await make_refund_due(conn, payment, reason=RefundReason.CREDIT_BACK, amount_minor=amount_minor)
+            due += amount_minor if made else 0
+    return due

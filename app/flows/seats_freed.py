@@ -1,0 +1,53 @@
+"""People who had a place leave (their trip is cancelled, they take a free exit): duties follow."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from app.core.database import Connection
+from app.core.live import tell
+from app.domain.dispatch.model import Cause, Offer, OfferState
+from app.domain.dispatch.service import withdraw
+from app.domain.dispatch.store import demand as paid
+from app.domain.dispatch.store import offers, plans
+from app.domain.events.model import Event
+from app.domain.manifests import store as manifests
+from app.flows.issue_manifests import issue_manifests_within
+from app.flows.seats_lost import relieve_drivers
+from app.flows.send_offers import tell_withdrawn
+from app.flows.want_plan import want_plan_within
+
+
+async def free_seats_within(conn: Connection, event: Event, pledge_ids: Sequence[UUID], *, cause: str) -> None:
+    """Takes parties off their duties. Duties nobody rides any more are called off, open ones are planned again, manifests follow.
+
+    The event is locked, then its trips; the pledges have left their trip already. Before booking close there is nothing to do.
+    """
+    if event.booking_closed_at is None or not pledge_ids:
+        return
+    await plans.leave_duties(conn, pledge_ids)
+    history = await offers.list_offers_of_event(conn, event.id)
+    await call_off(
+        conn, event, [o for o in history if o.state is OfferState.ACCEPTED and not await paid.list_parties_of_duty(conn, o.duty_id)]
+    )
+    if any(offer.state in {OfferState.PROPOSED, OfferState.SENT} for offer in history):
+        await want_plan_within(conn, event.id, Cause.SUPERSEDED)
+    if await manifests.read_current_manifests(conn, event.id):
+        await issue_manifests_within(conn, event.id, cause=cause)
+
+
+async def call_off(conn: Connection, event: Event, empty: Sequence[Offer]) -> None:
+    """`accepted -> withdrawn` for duties without riders: the operator and the drivers are told."""
+    await offers.withdraw_offers(conn, [offer.id for offer in empty], states=[OfferState.ACCEPTED])
+    await tell_withdrawn(conn, event, empty)
+    for duty in await plans.list_duties_by_id(conn, [offer.duty_id for offer in empty]):
+        await relieve_drivers(conn, event, duty)
+        await tell(conn, "duty", duty.id)
+
+
+async def call_off_event_within(conn: Connection, event: Event) -> None:
+    """The event does not take place: every offer is withdrawn, accepted ones too. The event is locked."""
+    history = await offers.list_offers_of_event(conn, event.id)
+    await tell_withdrawn(conn, event, await withdraw(conn, [o for o in history if o.state in {OfferState.PROPOSED, OfferState.SENT}]))
+    await call_off(conn, event, [offer for offer in history if offer.state is OfferState.ACCEPTED])
+    if await manifests.read_current_manifests(conn, event.id):
+        await issue_manifests_within(conn, event.id, cause="event cancelled")
