@@ -1,0 +1,178 @@
+"""The fake as bad as the real one: keys, lost replies, stored errors, limits, and a death in the middle."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from app.domain.payments.gateway import GatewayError, GatewayRateLimited, GatewayRefused, GatewayUnreachable
+from app.domain.payments.stripe_gateway import StripeGateway
+from tests.support.fake_stripe import FakeStripe, fake_stripe
+
+CREATE = "POST /v1/payment_intents"
+CONFIRM = "POST /v1/payment_intents/{intent}/confirm"
+DAY_S = 86_400
+
+
+@pytest_asyncio.fixture
+async def bad(tmp_path: Path) -> AsyncIterator[FakeStripe]:
+    async with fake_stripe(tmp_path) as fake:
+        yield fake
+
+
+async def test_the_same_key_and_request_give_the_same_payment(bad: FakeStripe) -> None:
+    card = await bad.saved_card()
+    assert (await bad.intent(card, key="k")).ref == (await bad.intent(card, key="k")).ref
+    assert len((await bad.books())["payment_intents"]) == 1
+
+
+async def test_the_same_key_with_another_request_is_refused(bad: FakeStripe) -> None:
+    card = await bad.saved_card()
+    await bad.intent(card, key="k", amount_minor=3200)
+    with pytest.raises(GatewayRefused) as refused:
+        await bad.intent(card, key="k", amount_minor=3300)
+    assert refused.value.code == "idempotency_error"
+
+
+async def test_the_same_key_at_once_is_refused_while_the_first_is_in_flight(bad: FakeStripe) -> None:
+    card = await bad.saved_card()
+    await bad.stage("faults", {"rates": {"latency_s": 0.3}})
+    answers = await asyncio.gather(bad.intent(card, key="k"), bad.intent(card, key="k"), return_exceptions=True)
+    assert len([one for one in answers if isinstance(one, GatewayUnreachable)]) == 1
+    assert len((await bad.books())["payment_intents"]) == 1
+
+
+async def test_a_key_is_forgotten_after_a_day_and_a_doubled_create_then_moves_no_money(bad: FakeStripe) -> None:
+    card = await bad.saved_card()
+    assert card.customer_ref is not None
+    first = await bad.intent(card, key="k")
+    await bad.stage("clock", {"advance_s": DAY_S - 60})
+    assert (await bad.intent(card, key="k")).ref == first.ref
+    await bad.stage("clock", {"advance_s": 61})
+    second = await bad.intent(card, key="k")
+    assert second.ref != first.ref
+    found = await bad.gateway.find_payment_intents(customer_ref=card.customer_ref, payment_id="pay-1")
+    assert {one.ref for one in found} == {first.ref, second.ref}
+    assert (await bad.books())["charges"] == []
+
+
+async def test_a_stored_server_error_is_replayed_until_the_key_is_forgotten(bad: FakeStripe) -> None:
+    card = await bad.saved_card()
+    await bad.fault(CREATE, "server_error")
+    for _ in range(2):
+        with pytest.raises(GatewayUnreachable):
+            await bad.intent(card, key="k")
+    assert (await bad.books())["payment_intents"] == []
+    await bad.stage("clock", {"advance_s": DAY_S + 1})
+    assert (await bad.intent(card, key="k")).status == "requires_confirmation"
+
+
+async def test_a_charge_may_be_made_and_answered_with_a_stored_error(bad: FakeStripe) -> None:
+    card = await bad.saved_card()
+    intent = await bad.intent(card)
+    await bad.fault(CONFIRM, "server_error_after_effect")
+    for _ in range(2):
+        with pytest.raises(GatewayUnreachable):
+            await bad.confirm(intent, card, key="k")
+    assert (await bad.gateway.fetch_payment_intent(intent.ref)).status == "succeeded"
+    assert len((await bad.books())["charges"]) == 1
+
+
+async def test_a_lost_reply_is_replayed_under_its_key_and_charges_once(bad: FakeStripe) -> None:
+    card = await bad.saved_card()
+    intent = await bad.intent(card)
+    await bad.fault(CONFIRM, "lost_reply")
+    with pytest.raises(GatewayUnreachable):
+        await bad.confirm(intent, card, key="k")
+    assert (await bad.confirm(intent, card, key="k")).status == "succeeded"
+    assert len((await bad.books())["charges"]) == 1
+
+
+async def test_a_cut_before_the_effect_does_nothing(bad: FakeStripe) -> None:
+    card = await bad.saved_card()
+    intent = await bad.intent(card)
+    await bad.fault(CONFIRM, "cut_before_effect")
+    with pytest.raises(GatewayUnreachable):
+        await bad.confirm(intent, card)
+    assert (await bad.gateway.fetch_payment_intent(intent.ref)).status == "requires_confirmation"
+
+
+async def test_a_reply_slower_than_the_timeout_leaves_the_outcome_unknown_and_the_charge_made(bad: FakeStripe) -> None:
+    card = await bad.saved_card()
+    intent = await bad.intent(card)
+    await bad.fault(CONFIRM, "slow_reply")
+    hasty = StripeGateway(api_key="sk_test_fake", base_url=bad.url, timeout_s=0.3)
+    async with aclosing(hasty):
+        with pytest.raises(GatewayUnreachable):
+            await hasty.confirm_payment_intent(
+                intent.ref, payment_method_ref=card.payment_method_ref or "", off_session=True, return_url=None, idempotency_key="k"
+            )
+    assert (await bad.gateway.fetch_payment_intent(intent.ref)).status == "succeeded"
+
+
+async def test_rates_strike_about_as_often_as_they_say_and_nothing_is_charged_twice(bad: FakeStripe) -> None:
+    cards = [await bad.saved_card(fingerprint_seed=str(number)) for number in range(5)]
+    intents = [(await bad.intent(card, payment_id=f"pay-{number}"), card) for number in range(20) for card in cards]
+    await bad.stage("faults", {"rates": {"server_error_rate": 0.2, "lost_reply_rate": 0.2, "endpoints": [CONFIRM]}})
+    answers = await asyncio.gather(*(bad.confirm(intent, card) for intent, card in intents), return_exceptions=True)
+    unknown = [one for one in answers if isinstance(one, GatewayUnreachable)]
+    assert 15 < len(unknown) < 65
+    assert len(unknown) + len([one for one in answers if not isinstance(one, BaseException)]) == len(intents)
+    charged = [one["payment_intent"] for one in (await bad.books())["charges"]]
+    assert len(charged) == len(set(charged))
+    assert len(charged) > len(intents) - len(unknown)  # some of the unknown were made
+
+
+async def test_beyond_25_a_second_on_one_endpoint_requests_are_refused_undone(bad: FakeStripe) -> None:
+    card = await bad.saved_card()
+    await bad.stage("faults", {"rate_limited": True})
+    answers = await asyncio.gather(*(bad.intent(card, payment_id=f"pay-{number}") for number in range(60)), return_exceptions=True)
+    limited = [one for one in answers if isinstance(one, GatewayRateLimited)]
+    assert limited
+    assert limited[0].retry_after_s == 1.0
+    assert len((await bad.books())["payment_intents"]) == 60 - len(limited)
+
+
+async def test_a_wrong_key_is_our_fault_and_nobody_elses(bad: FakeStripe) -> None:
+    stranger = StripeGateway(api_key="sk_live_oops", base_url=bad.url)
+    async with aclosing(stranger):
+        with pytest.raises(GatewayError) as wrong:
+            await stranger.fetch_payment_intent("pi_1")
+    assert type(wrong.value) is GatewayError
+
+
+async def test_a_death_by_kill_9_loses_nothing_that_was_answered(bad: FakeStripe) -> None:
+    card = await bad.saved_card()
+    paid = [await bad.charge(card, payment_id=f"pay-{number}", key=f"k-{number}") for number in range(10)]
+    before = await bad.books()
+    await bad.child.kill()
+    await bad.child.start()
+    after = await bad.books()
+    for name in ("payment_intents", "charges", "balance_transactions"):
+        assert after[name] == before[name]
+    assert (await bad.intent(card, payment_id="pay-3", key="k-3")).ref == paid[3].ref
+
+
+async def test_a_journal_line_cut_short_is_ignored(bad: FakeStripe, tmp_path: Path) -> None:
+    await bad.charge(await bad.saved_card())
+    before = await bad.books()
+    await bad.child.kill()
+    with (tmp_path / "stripe.journal").open("ab") as journal:
+        journal.write(b'[["PaymentIntent",{"id":"pi_half')
+    await bad.child.start()
+    assert (await bad.books())["payment_intents"] == before["payment_intents"]
+
+
+async def test_the_books_add_up(bad: FakeStripe) -> None:
+    card = await bad.saved_card()
+    paid = await bad.charge(card, amount_minor=3200)
+    await bad.gateway.create_refund(refund_id="r", intent_ref=paid.ref, amount_minor=1000, metadata={}, idempotency_key="r")
+    books = await bad.books()
+    nets = sum(one["amount"] - one["fee"] for one in books["balance_transactions"])
+    assert nets == 3200 - 73 - 1000
+    assert books["balance"]["eur"] == {"available": -1000, "pending": 3127}
+    await bad.stage("clock", {"advance_s": 2 * DAY_S})
+    assert (await bad.books())["balance"]["eur"] == {"available": 2127, "pending": 0}
