@@ -1,0 +1,1 @@
+"""What partners touch: keys, the widget, webhooks."""
