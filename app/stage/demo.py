@@ -22,13 +22,23 @@ from app.stage.processes import PROJECT_ROOT, Child, Role, start_together, stop_
 from app.stage.roles import HOST, Addresses, inbox_role, service_settings, stripe_role, web_role, worker_role
 
 DEFAULT_PORT = 8000
+STATE = PROJECT_ROOT / ".busload"
 _DATABASE = "busload_demo"
 _CRASHES_BORNE = 5
 _CALM_S = 60.0
 
 
-async def run_demo(seed: SeedWorld, *, port: int | None, reset: bool, console: Console, state: Path = PROJECT_ROOT / ".busload") -> None:
-    """Start everything, print the doors, and run until cancelled (Ctrl-C). StageError says what to do when something is in the way."""
+def play_demo(seed: SeedWorld, *, port: int | None, reset: bool, state: Path = STATE) -> None:
+    """Run the demo until Ctrl-C or `kill`, and return when everything has stopped. StageError says what is in the way."""
+    console = Console()
+    try:
+        asyncio.run(run_demo(seed, port=port, reset=reset, console=console, state=state))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        console.print("\nStopped. The data stay for the next time.")
+
+
+async def run_demo(seed: SeedWorld, *, port: int | None, reset: bool, console: Console, state: Path = STATE) -> None:
+    """Start everything, print the doors, and run until cancelled."""
     started = time.monotonic()
     folder = DemoFolder(state)
     if reset:
@@ -122,7 +132,11 @@ def _print_doors(console: Console, doors: Doors, addresses: Addresses, partner_p
     for door in (*doors.doors, *outside):
         console.print(f"  [bold]{door.role}[/bold]: {door.note}", highlight=False)
         console.print(f"    {door.url}", style="cyan", highlight=False, soft_wrap=True)
-    console.print("\nCtrl-C stops everything; the data stay for the next `make demo`. `make demo-reset` starts over.\n", highlight=False)
+    console.print(
+        "\nCtrl-C stops everything; the data stay for the next `make demo`. `make demo-reset` starts over.\n",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 async def _keep_running(child: Child, console: Console) -> None:
