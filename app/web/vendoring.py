@@ -59,6 +59,7 @@ SERVED_PACKAGES = (
         files=("LICENSE.txt", "dist/maplibre-gl-csp.js", "dist/maplibre-gl-csp-worker.js", "dist/maplibre-gl.css"),
     ),
     Package(npm="qr-scanner", version="1.4.2", licence="MIT", files=("LICENSE", "qr-scanner.min.js", "qr-scanner-worker.min.js")),
+    Package(npm="@noble/ed25519", name="noble-ed25519", version="3.2.0", licence="MIT", files=("LICENSE", "index.js")),
     Package(
         npm="swagger-ui-dist",
         version="5.35.0",
