@@ -127,7 +127,7 @@ async def test_a_double_tap_is_one_submission(visit: Callable[..., Any]) -> None
     async with page.expect_response("**/pledge"):
         await page.get_by_role("button", name="Pledge").dblclick()
     await page.evaluate("fetch('/')")  # whatever the second tap sent has been sent before this
-    assert posts == ["_csrf=token-1"]
+    assert posts == ["_csrf_token=token-1"]
 
 
 async def test_a_declined_confirmation_sends_nothing(visit: Callable[..., Any]) -> None:
