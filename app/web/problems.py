@@ -3,14 +3,15 @@
 import re
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import asyncpg
 import msgspec
 from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException, ValidationException
-from litestar.response import Template
+from litestar.response import Redirect, Template
 
-from app.core.errors import FieldError, Refusal, Unavailable
+from app.core.errors import FieldError, Refusal, SignInNeeded, Unavailable
 from app.core.log import logger
 
 log = logger(__name__)
@@ -45,6 +46,8 @@ def answer(request: Request[Any, Any, Any], problem: Problem, headers: dict[str,
 def on_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Response[Any]:
     """An expected refusal: info in the log, its own code, status and sentence for the client."""
     log.info("request.refused", code=refusal.code, status=refusal.status, path=route_of(request))
+    if isinstance(refusal, SignInNeeded) and request.method == "GET" and wants_page(request):
+        return Redirect(f"/sign-in?next={quote(request.url.path, safe='')}", status_code=303)
     problem = Problem(
         type=f"/problems/{refusal.code}",
         title=refusal.title,

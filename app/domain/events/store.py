@@ -54,7 +54,13 @@ async def lock_event(conn: Connection, event_id: UUID) -> Event | None:
 
 
 async def list_events(
-    conn: Connection, *, search: str | None, near: tuple[float, float] | None, radius_m: float, after: tuple[datetime, UUID] | None, limit: int
+    conn: Connection,
+    *,
+    search: str | None,
+    near: tuple[float, float] | None,
+    radius_m: float,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
 ) -> list[Event]:
     """Coming events by start, filtered by words of the name or venue and by distance (of the venue or of an open trip's origin)."""
     return await fetch_all(
@@ -98,6 +104,21 @@ async def list_all_events(conn: Connection) -> list[Event]:
     )
 
 
+async def list_events_of_partner(conn: Connection, partner_ids: list[UUID]) -> list[Event]:
+    """The events of these partners, the latest start first."""
+    return await fetch_all(
+        conn,
+        Event,
+        """
+        SELECT id, public_code, partner_id, name, kind, summary, venue_name, address, lat, lon, zone, currency, starts_at, ends_at,
+               arrive_by_at, return_departs_at, booking_closes_at, capacity_deadline_at, fee_bp, partner_share_bp, max_stops,
+               rider_minute_minor, contact_phone, state, terms_frozen_at, booking_closed_at, sequence, created_at
+        FROM events WHERE partner_id = ANY($1) ORDER BY starts_at DESC, id LIMIT 200
+        """,
+        partner_ids,
+    )
+
+
 async def find_event_id(conn: Connection, public_code: str) -> UUID | None:
     """The id behind a public code."""
     found: UUID | None = await conn.fetchval("SELECT id FROM events WHERE public_code = $1", public_code)
@@ -120,7 +141,10 @@ async def close_bookings(conn: Connection, event_id: UUID) -> bool:
 async def set_event_state(conn: Connection, event_id: UUID, *, come_from: EventState, go_to: EventState) -> bool:
     """The guarded transition; also counts the calendar's SEQUENCE up."""
     done = await conn.fetchval(
-        "UPDATE events SET state = $3, sequence = sequence + 1 WHERE id = $1 AND state = $2 RETURNING true", event_id, come_from.value, go_to.value
+        "UPDATE events SET state = $3, sequence = sequence + 1 WHERE id = $1 AND state = $2 RETURNING true",
+        event_id,
+        come_from.value,
+        go_to.value,
     )
     return bool(done)
 

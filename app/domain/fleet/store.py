@@ -39,6 +39,19 @@ async def get_operator(conn: Connection, operator_id: UUID) -> Operator | None:
     )
 
 
+async def find_operator(conn: Connection, public_code: str | None) -> Operator | None:
+    """The operator behind a public code, or the first one when no code is given."""
+    return await fetch_maybe(
+        conn,
+        Operator,
+        """
+        SELECT id, public_code, name, country, email, phone, licence_number, licence_expires_on, insurance_expires_on
+        FROM operators WHERE $1::text IS NULL OR public_code = $1 ORDER BY id LIMIT 1
+        """,
+        public_code,
+    )
+
+
 async def list_operators(conn: Connection, operator_ids: list[UUID]) -> list[Operator]:
     """These operators by name."""
     return await fetch_all(

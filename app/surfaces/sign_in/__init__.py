@@ -1,0 +1,1 @@
+"""Signing in: mail links, sessions, and the demo's doors."""
