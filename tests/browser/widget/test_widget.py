@@ -96,8 +96,9 @@ async def test_a_pledge_elsewhere_is_seen_at_once(visit: Callable[..., Any], sit
     page, _ = await visit()
     await row(page, "Richmond VA").wait_for()
     await until(lambda: "RICH1" in sites[0].listening(), "a stream")
-    sites[0].tell("RICH1", state="confirmed", secured=25)
+    sites[0].tell("RICH1", state="confirmed", secured=25, price_both_minor=4500)
     await row(page, "25 of 54, 29 places left").wait_for()
+    assert "$45" in await row(page, "Richmond VA").inner_text()
     assert await page.locator("busload-trips [role=status]").text_content() == "Richmond VA: Confirmed"
 
 

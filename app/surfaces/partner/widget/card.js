@@ -152,7 +152,7 @@ export class Card {
     const hear = (event) => {
       const news = JSON.parse(event.data);
       const codes = [...this.#rows].filter(([code, row]) => row.trip.live_url === url && (!news.code || news.code === code)).map(([code]) => code);
-      const { state, secured, minimum, cap, price_minor } = news;
+      const { state, secured, minimum, cap, price_both_minor: price_minor } = news;
       const known = Object.fromEntries(Object.entries({ state, secured, minimum, cap, price_minor }).filter(([, value]) => value !== undefined));
       if (codes.length === 1) this.#show(codes[0], known);
     };
