@@ -1,6 +1,7 @@
 """The Litestar application: API under `/v1`, hosted pages under `/c`, control room under `/_stage`."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -24,6 +25,8 @@ from app.stage.fake_stripe.world import World
 
 S = TypeVar("S", bound=msgspec.Struct)
 AnyRequest = Request[Any, Any, State]
+
+log = logging.getLogger(__name__)
 
 STATIC = Path(__file__).parent / "static"
 TICK_S = 0.25
@@ -231,8 +234,12 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
 
 
 async def _tick(timers: Timers) -> None:
+    """Fire what is due; one that fails is logged and does not end the others."""
     while True:
-        timers.fire()
+        try:
+            timers.fire()
+        except Exception:
+            log.exception("fake_stripe.timer_failed")
         await asyncio.sleep(TICK_S)
 
 
