@@ -97,8 +97,8 @@ async def private_stack(
         dsn = await closing.enter_async_context(_database(server_dsn, mark, template))
         stack = _assemble(dsn, folder, server, stripe_options)
         closing.push_async_callback(stop_in_order, stack.children)
+        await start_together(stack.children)
         try:
-            await start_together(stack.children)
             yield stack
         except Exception as error:
             for child in stack.children:
