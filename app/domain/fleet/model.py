@@ -22,8 +22,8 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     ends_at: datetime
 
     def contains(self, at: datetime) -> bool:
-        """Whether a moment lies in it; the very end counts, as a bus may be back at that moment."""
-        return self.starts_at <= at <= self.ends_at
+        """Whether a moment lies inside it: a bus that is free only from or until that moment cannot have come or go home."""
+        return self.starts_at < at < self.ends_at
 
 
 class Operator(msgspec.Struct, frozen=True, kw_only=True):

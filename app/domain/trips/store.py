@@ -102,8 +102,8 @@ async def move_people(conn: Connection, trip_id: UUID, *, held: int = 0, secured
         conn,
         Trip,
         """
-        UPDATE trips SET held = held + $2, secured = secured + $3
-        WHERE id = $1 AND ($2 + $3 <= 0 OR secured + held + $2 + $3 <= cap)
+        UPDATE trips SET held = held + $2::int, secured = secured + $3::int
+        WHERE id = $1 AND ($2::int + $3::int <= 0 OR secured + held + $2::int + $3::int <= cap)
         RETURNING id, public_code, event_id, origin, origin_lat, origin_lon, zone, price_both_minor, price_one_way_minor, tiers, minimum,
                   cap, deadline_at, state, secured, held, opened_at, created_at
         """,
