@@ -10,6 +10,8 @@ from app.domain.manifests.compose import compose_manifest
 from app.domain.manifests.model import DriverLink, DutyState, Manifest, ManifestDocument, pass_slots, ridings
 from app.domain.manifests.passes import PassKey
 
+NO_MANIFEST = "This duty has been taken back or is being planned anew. Call your dispatcher before you drive."
+
 
 class DriverLinkUnknown(SignInNeeded):
     """No such link was ever made."""
@@ -55,15 +57,23 @@ async def require_manifest(conn: Connection, duty_id: UUID) -> Manifest:
     """The version to work from now. Raises NoManifest."""
     manifest = await store.read_current_manifest(conn, duty_id)
     if manifest is None:
-        raise NoManifest("This duty has been taken back or is being planned anew. Call your dispatcher before you drive.")
+        raise NoManifest(NO_MANIFEST)
     return manifest
+
+
+async def require_state(conn: Connection, duty_id: UUID) -> DutyState:
+    """How far a duty is, without a lock. Raises NoManifest."""
+    state = await day_store.read_duty_state(conn, duty_id)
+    if state is None:
+        raise NoManifest(NO_MANIFEST)
+    return state
 
 
 async def lock_duty(conn: Connection, duty_id: UUID) -> DutyState:
     """Locks how far a duty is. Raises NoManifest."""
     state = await store.lock_duty_state(conn, duty_id)
     if state is None:
-        raise NoManifest("This duty has been taken back or is being planned anew. Call your dispatcher before you drive.")
+        raise NoManifest(NO_MANIFEST)
     return state
 
 

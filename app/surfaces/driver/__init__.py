@@ -1,0 +1,1 @@
+"""Drivers: one duty behind one link, with or without signal."""
