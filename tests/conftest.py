@@ -12,8 +12,10 @@ import pytest_asyncio
 
 from app.core.database import Connection
 from tests.support.chromium import HOW_TO_INSTALL, find_chromium
+from tests.support.fake_stripe import FakeStripe, fake_stripe
 from tests.support.network import block_network
 from tests.support.server import ScratchDatabase, connect, migrated_template, scratch_database, session_server
+from tests.support.service import Service, running_service
 
 SERVER = pytest.StashKey[tuple[str, str]]()
 CLOSERS = pytest.StashKey[ExitStack]()
@@ -127,3 +129,17 @@ def chromium() -> Path:
     if found is None:
         pytest.skip(HOW_TO_INSTALL)
     return found
+
+
+@pytest_asyncio.fixture(scope="session")
+async def stripe(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FakeStripe]:
+    """A fake Stripe process shared by the tests of this worker; its objects are told apart by their ids."""
+    async with fake_stripe(tmp_path_factory.mktemp("stripe")) as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def service(database: ScratchDatabase, stripe: FakeStripe) -> AsyncIterator[Service]:
+    """The real application on a real port with a database of this test's own; the test plays the worker."""
+    async with running_service(database.dsn, stripe) as running:
+        yield running

@@ -17,7 +17,9 @@ class Refusal(Exception):
     status = 409
     title = "This cannot be done"
 
-    def __init__(self, detail: str, *, fields: tuple[FieldError, ...] = (), retry_after_s: int | None = None, code: str | None = None) -> None:
+    def __init__(
+        self, detail: str, *, fields: tuple[FieldError, ...] = (), retry_after_s: int | None = None, code: str | None = None
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.fields = fields

@@ -28,7 +28,9 @@ class KeyMissing(Refusal):
 def check_key(key: str | None) -> str:
     """The header's value, or KeyMissing saying what to send."""
     if not key or len(key) > 255 or not key.isprintable():
-        raise KeyMissing("Send a header Idempotency-Key with a value of your own (a UUID, say) of at most 255 characters, and the same one on a retry.")
+        raise KeyMissing(
+            "Send a header Idempotency-Key with a value of your own (a UUID, say) of at most 255 characters, and the same one on a retry."
+        )
     return key
 
 
@@ -52,7 +54,9 @@ async def claim_key(conn: Connection, *, scope: str, key: str, body: bytes, effe
         )
     except asyncpg.LockNotAvailableError:
         raise Conflict(
-            "The first request with this key is still being worked on; ask again in a moment.", code="idempotency_key_in_flight", retry_after_s=1
+            "The first request with this key is still being worked on; ask again in a moment.",
+            code="idempotency_key_in_flight",
+            retry_after_s=1,
         ) from None
     if claimed:
         return None

@@ -24,7 +24,10 @@ class Machine(Generic[S]):
     def check(self, come_from: S, go_to: S) -> None:
         """Raises Conflict (`<machine>_is_<state>`) when the arrow does not exist."""
         if not self.allows(come_from, go_to):
-            raise Conflict(f"This {self.name} is {come_from.value.replace('_', ' ')}; it cannot become {go_to.value.replace('_', ' ')}.", code=f"{self.name}_is_{come_from.value}")
+            raise Conflict(
+                f"This {self.name} is {come_from.value.replace('_', ' ')}; it cannot become {go_to.value.replace('_', ' ')}.",
+                code=f"{self.name}_is_{come_from.value}",
+            )
 
     def rows(self) -> set[tuple[str, str, str]]:
         """The machine as rows of `state_transitions`; '' is birth."""

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from app.core.database import Connection, fetch_maybe
+from app.core.database import Connection, fetch_all
 
 
 class Timer(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +27,8 @@ async def set_timers(conn: Connection, kind: str, subject_ids: list[UUID], due_a
     await conn.execute(
         """
         INSERT INTO timers (kind, subject_id, due_at) SELECT $1, unnest($2::uuid[]), $3
-        ON CONFLICT (kind, subject_id) DO UPDATE SET due_at = excluded.due_at, fired_at = NULL, attempts = 0
+        ON CONFLICT (kind, subject_id) DO UPDATE SET due_at = excluded.due_at, fired_at = NULL, attempts = 0,
+            leased_until = NULL
         """,
         kind,
         subject_ids,
@@ -40,40 +41,51 @@ async def clear_timer(conn: Connection, kind: str, subject_id: UUID) -> None:
     await conn.execute("DELETE FROM timers WHERE kind = $1 AND subject_id = $2", kind, subject_id)
 
 
-async def claim_due(conn: Connection, *, max_attempts: int = 20) -> Timer | None:
-    """Locks the timer that is most overdue and not being fired elsewhere, within the caller's transaction."""
-    return await fetch_maybe(
+async def claim_due(conn: Connection, *, limit: int) -> list[Timer]:
+    """Leases the timers that are most overdue and not being fired elsewhere, for two minutes.
+
+    A lease and not a lock, because the flow that a timer starts may move or clear the very same timer.
+    """
+    return await fetch_all(
         conn,
         Timer,
         """
-        SELECT kind, subject_id, due_at, attempts FROM timers
-        WHERE fired_at IS NULL AND due_at <= busload_now() AND attempts < $1
-        ORDER BY attempts, due_at FOR UPDATE SKIP LOCKED LIMIT 1
+        UPDATE timers SET attempts = attempts + 1, leased_until = busload_now() + interval '2 minutes'
+        WHERE (kind, subject_id) IN (
+            SELECT kind, subject_id FROM timers
+            WHERE fired_at IS NULL AND due_at <= busload_now() AND coalesce(leased_until <= busload_now(), true)
+            ORDER BY attempts, due_at FOR UPDATE SKIP LOCKED LIMIT $1)
+        RETURNING kind, subject_id, due_at, attempts
         """,
-        max_attempts,
+        limit,
     )
 
 
 async def mark_fired(conn: Connection, timer: Timer) -> None:
-    """The timer's work is done (same transaction). A flow that set it anew for later keeps it."""
+    """The timer's work is done. One that its flow has set anew for later stays live."""
     await conn.execute(
-        "UPDATE timers SET fired_at = busload_now() WHERE kind = $1 AND subject_id = $2 AND due_at = $3",
+        "UPDATE timers SET fired_at = busload_now(), leased_until = NULL WHERE kind = $1 AND subject_id = $2 AND due_at = $3",
         timer.kind,
         timer.subject_id,
         timer.due_at,
     )
 
 
-async def mark_attempt(conn: Connection, timer: Timer) -> None:
-    """The timer's work failed: it goes behind the others and is tried again."""
+async def mark_failed(conn: Connection, timer: Timer, *, pause_s: float) -> None:
+    """The timer's work failed: it is tried again after a pause, behind those that did not fail."""
     await conn.execute(
-        "UPDATE timers SET attempts = attempts + 1 WHERE kind = $1 AND subject_id = $2", timer.kind, timer.subject_id
+        """
+        UPDATE timers SET leased_until = busload_now() + make_interval(secs => $4)
+        WHERE kind = $1 AND subject_id = $2 AND due_at = $3
+        """,
+        timer.kind,
+        timer.subject_id,
+        timer.due_at,
+        pause_s,
     )
 
 
 async def seconds_to_next(conn: Connection) -> float | None:
     """Seconds until the next timer is due (0 when one is overdue), None when there is none."""
-    left = await conn.fetchval(
-        "SELECT extract(epoch FROM min(due_at) - busload_now())::float8 FROM timers WHERE fired_at IS NULL"
-    )
+    left = await conn.fetchval("SELECT extract(epoch FROM min(due_at) - busload_now())::float8 FROM timers WHERE fired_at IS NULL")
     return None if left is None else max(0.0, float(left))

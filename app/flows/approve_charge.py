@@ -17,7 +17,9 @@ async def approve_charge(pool: Pool, pledge_id: UUID, *, gateway: PaymentGateway
     """Where to send the rider: the bank's page, or back to `return_url` when it needed no more. Raises Conflict when nothing waits."""
     async with transaction(pool) as conn:
         await act_as(conn, "rider", "approves the charge")
-        waiting = [p for p in await payments.list_payments_of(conn, [pledge_id]) if p.state in {PaymentState.NEEDS_ACTION, PaymentState.RETRYABLE}]
+        waiting = [
+            p for p in await payments.list_payments_of(conn, [pledge_id]) if p.state in {PaymentState.NEEDS_ACTION, PaymentState.RETRYABLE}
+        ]
         payment = await claim_attempt(conn, waiting[0].id, [waiting[0].state]) if waiting else None
     if payment is None or payment.intent_ref is None:
         raise Conflict("No charge of this pledge waits for your approval.", code="nothing_to_approve")
@@ -31,7 +33,9 @@ async def approve_charge(pool: Pool, pledge_id: UUID, *, gateway: PaymentGateway
         return return_url
     except GatewayError as lost:
         await settle_payment(pool, payment.id, unknown(payment, type(lost).__name__))
-        raise Unavailable("Your bank cannot be reached right now. Nothing was charged twice; try again in a minute.", retry_after_s=60) from lost
+        raise Unavailable(
+            "Your bank cannot be reached right now. Nothing was charged twice; try again in a minute.", retry_after_s=60
+        ) from lost
     await settle_payment(pool, payment.id, outcome_of(intent))
     return intent.action_url or return_url
 

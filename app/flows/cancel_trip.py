@@ -47,7 +47,9 @@ async def cancel_trip_within(conn: Connection, trip_id: UUID, *, reason: str) ->
     refunded = await give_back_within(conn, gone, reason=RefundReason.CANCELLATION)
     await queue_mails(conn, [cancelled_mail(pledge, trip, event.name, reason, refunded.get(pledge.id, 0)) for pledge in gone])
     if event.partner_id is not None:
-        await queue_news(conn, event.partner_id, "trip.cancelled", subject_id=trip.id, data={"trip": trip.public_code, "event": event.public_code})
+        await queue_news(
+            conn, event.partner_id, "trip.cancelled", subject_id=trip.id, data={"trip": trip.public_code, "event": event.public_code}
+        )
     await tell(conn, "trip", trip.id)
 
 

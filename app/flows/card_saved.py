@@ -57,7 +57,10 @@ def card_of(outcome: SetupOutcome) -> SavedCard | None:
         return None
     label = f"{(outcome.brand or 'card').title()} {outcome.last4 or ''}".strip()
     return SavedCard(
-        customer_ref=outcome.customer_ref, payment_method_ref=outcome.payment_method_ref, card_fingerprint=outcome.fingerprint, card_label=label
+        customer_ref=outcome.customer_ref,
+        payment_method_ref=outcome.payment_method_ref,
+        card_fingerprint=outcome.fingerprint,
+        card_label=label,
     )
 
 
@@ -121,9 +124,7 @@ async def replace_card(conn: Connection, pledge: Pledge, card: SavedCard) -> Ple
     await pledges.set_card(conn, pledge.id, card)
     waiting = await payments.lock_payments_of(conn, [pledge.id])
     for payment in waiting:
-        if await payments.use_other_card(
-            conn, payment.id, customer_ref=card.customer_ref, payment_method_ref=card.payment_method_ref
-        ):
+        if await payments.use_other_card(conn, payment.id, customer_ref=card.customer_ref, payment_method_ref=card.payment_method_ref):
             await enqueue_for(conn, "charge_payment", [payment.id])
     return await pledges.lock_pledge(conn, pledge.id)
 

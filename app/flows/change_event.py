@@ -48,7 +48,13 @@ async def move_event(pool: Pool, event_id: UUID, move: EventMove, *, actor: str)
         now = await busload_now(conn)
         check_move(event, move, now)
         await events.move_event(conn, event_id, **msgspec.structs.asdict(move))
-        await record_change(conn, "event", event_id, event.state.value, {"starts_at": [event.starts_at, move.starts_at], "venue": [event.venue_name, move.venue_name]})
+        await record_change(
+            conn,
+            "event",
+            event_id,
+            event.state.value,
+            {"starts_at": [event.starts_at, move.starts_at], "venue": [event.venue_name, move.venue_name]},
+        )
         await set_timer(conn, "booking_close", event_id, move.booking_closes_at)
         await set_timer(conn, "capacity_deadline", event_id, move.capacity_deadline_at)
         until = min(now + FREE_EXIT, move.booking_closes_at)
@@ -73,10 +79,20 @@ async def lock_scheduled(conn: Connection, event_id: UUID) -> Event:
 def check_move(event: Event, move: EventMove, now: datetime) -> None:
     """Refuses a move after booking closed or one whose times do not follow each other."""
     if event.booking_closed_at is not None:
-        raise Conflict("Booking has closed and buses are being routed. Cancel the event's trips, or open a new event.", code="booking_closed")
+        raise Conflict(
+            "Booking has closed and buses are being routed. Cancel the event's trips, or open a new event.", code="booking_closed"
+        )
     order = [now, move.booking_closes_at, move.capacity_deadline_at, move.arrive_by_at, move.return_departs_at]
-    if order != sorted(order) or move.starts_at >= move.ends_at or move.arrive_by_at > move.starts_at or move.capacity_deadline_at == move.arrive_by_at:
-        raise Invalid.field("starts_at", "Times must follow each other: booking closes, capacity deadline, arrival, start, end, and the way back after the arrival.")
+    if (
+        order != sorted(order)
+        or move.starts_at >= move.ends_at
+        or move.arrive_by_at > move.starts_at
+        or move.capacity_deadline_at == move.arrive_by_at
+    ):
+        raise Invalid.field(
+            "starts_at",
+            "Times must follow each other: booking closes, capacity deadline, arrival, start, end, and the way back after the arrival.",
+        )
     if faults := place_faults("", move.lat, move.lon):
         raise Invalid(faults[0].message, fields=tuple(faults))
 

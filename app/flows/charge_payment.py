@@ -31,7 +31,11 @@ async def attempt(pool: Pool, payment: Payment, *, gateway: PaymentGateway) -> O
         if intent.status not in IDLE:
             return outcome_of(intent)
         confirmed = await gateway.confirm_payment_intent(
-            intent.ref, payment_method_ref=payment.payment_method_ref, off_session=True, return_url=None, idempotency_key=attempt_key(payment)
+            intent.ref,
+            payment_method_ref=payment.payment_method_ref,
+            off_session=True,
+            return_url=None,
+            idempotency_key=attempt_key(payment),
         )
         return outcome_of(confirmed)
     except GatewayRefused as refused:
@@ -55,7 +59,9 @@ async def ensure_intent(pool: Pool, payment: Payment, *, gateway: PaymentGateway
     """The payment's one intent: the one it has, the one a lost answer has left at Stripe, or a new one. Its id is stored first."""
     if payment.intent_ref is not None:
         return await gateway.fetch_payment_intent(payment.intent_ref)
-    found = await gateway.find_payment_intents(customer_ref=payment.customer_ref, payment_id=str(payment.id)) if payment.attempts > 1 else []
+    found = (
+        await gateway.find_payment_intents(customer_ref=payment.customer_ref, payment_id=str(payment.id)) if payment.attempts > 1 else []
+    )
     intent = found[0] if found else await gateway.create_payment_intent(
         payment_id=str(payment.id), customer_ref=payment.customer_ref, payment_method_ref=payment.payment_method_ref,
         amount_minor=payment.amount_minor, currency=payment.currency.lower(), description=payment.description,

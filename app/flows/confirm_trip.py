@@ -49,15 +49,24 @@ async def collect_fares(conn: Connection, trip: Trip, confirmed: Sequence[Pledge
         assert pledge.payment_method_ref is not None, "only verified cards are confirmed"
         fares.append(
             NewPayment(
-                id=new_id(), reference=pledge.id, purpose="fare", book=event.book, amount_minor=pledge.amount_minor, currency=pledge.currency,
-                description=f"Busload {pledge.public_code}: {trip.origin} to {event.name}", customer_ref=pledge.customer_ref,
-                payment_method_ref=pledge.payment_method_ref, collect_until=collect_until,
+                id=new_id(),
+                reference=pledge.id,
+                purpose="fare",
+                book=event.book,
+                amount_minor=pledge.amount_minor,
+                currency=pledge.currency,
+                description=f"Busload {pledge.public_code}: {trip.origin} to {event.name}",
+                customer_ref=pledge.customer_ref,
+                payment_method_ref=pledge.payment_method_ref,
+                collect_until=collect_until,
             )  # fmt: skip
         )
     await make_due(conn, fares)
     await queue_mails(conn, [confirmed_mail(pledge, trip, event) for pledge in confirmed])
     if event.partner_id is not None:
-        await queue_news(conn, event.partner_id, "trip.confirmed", subject_id=trip.id, data={"trip": trip.public_code, "event": event.public_code})
+        await queue_news(
+            conn, event.partner_id, "trip.confirmed", subject_id=trip.id, data={"trip": trip.public_code, "event": event.public_code}
+        )
 
 
 def confirmed_mail(pledge: Pledge, trip: Trip, event: Event) -> NewMail:

@@ -1,7 +1,7 @@
 """Letting pledges go with everything they paid: refunds become due, what waits is void, cards are forgotten."""
 
-from collections.abc import Sequence
 from collections import defaultdict
+from collections.abc import Sequence
 from uuid import UUID
 
 from app.core.database import Connection
@@ -26,7 +26,10 @@ async def give_back_within(conn: Connection, gone: Sequence[Pledge], *, reason: 
     refunded = await refund_rest(conn, charges, reason)
     await pledges.set_pledge_states(conn, [pledge.id for pledge in paid], come_from=[PledgeState.PAID], go_to=PledgeState.REFUNDED)
     await pledges.set_pledge_states(
-        conn, [pledge.id for pledge in unpaid], come_from=[PledgeState.PENDING_CARD, PledgeState.ACTIVE, PledgeState.CONFIRMED], go_to=PledgeState.RELEASED
+        conn,
+        [pledge.id for pledge in unpaid],
+        come_from=[PledgeState.PENDING_CARD, PledgeState.ACTIVE, PledgeState.CONFIRMED],
+        go_to=PledgeState.RELEASED,
     )
     await enqueue_for(conn, "detach_card", [pledge.id for pledge in unpaid])
     await free_people(conn, [*paid, *unpaid])

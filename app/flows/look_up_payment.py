@@ -104,4 +104,3 @@ def as_hint(payment: Payment, outcome: Outcome) -> Outcome:
         state=payment.state, intent_ref=outcome.intent_ref, charge_ref=None, fee_minor=None, error_code=payment.error_code,
         decline_code=payment.decline_code,
     )  # fmt: skip
-

@@ -37,7 +37,9 @@ async def open_card_page(pool: Pool, pledge_id: UUID, *, gateway: PaymentGateway
         )  # fmt: skip
     except GatewayError as error:
         log.warning("card_page.unavailable", pledge_id=str(pledge_id), error=type(error).__name__)
-        raise Unavailable("The card page cannot be opened right now. Your seats stay held; try again in a minute.", retry_after_s=30) from error
+        raise Unavailable(
+            "The card page cannot be opened right now. Your seats stay held; try again in a minute.", retry_after_s=30
+        ) from error
     async with transaction(pool) as conn:
         await pledges.set_card_page(conn, pledge_id, session_ref=session.id, card_url=session.url, customer_ref=session.customer_ref)
     return session.url

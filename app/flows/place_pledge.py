@@ -16,12 +16,12 @@ from app.core.timers import set_timer
 from app.domain.accounts.model import looks_like_email, normalise_email
 from app.domain.events import store as events
 from app.domain.events.model import Event, StopState
+from app.domain.notifications.service import queue_mail
 from app.domain.pledges import store as pledges
 from app.domain.pledges.model import HOLD, MAX_PEOPLE, NewPledge, Pledge, PledgeState, SavedCard
 from app.domain.trips import store as trips
 from app.domain.trips.model import BOTH_LEGS, Trip, check_room, check_selling, price_for
 from app.flows.secure_pledge import secure_within
-from app.domain.notifications.service import queue_mail
 
 
 class PledgeWish(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +64,11 @@ def check_wish(wish: PledgeWish) -> None:
     if not 1 <= len(wish.name.strip()) <= 120:
         faults.append(FieldError(field="name", message="Tell us the name the driver will look for (at most 120 characters)."))
     if len(wish.phone) > 40 or len(wish.needs) > 1000:
-        faults.append(FieldError(field="needs" if len(wish.needs) > 1000 else "phone", message="This is too long (needs: 1000, phone: 40 characters)."))
+        faults.append(
+            FieldError(
+                field="needs" if len(wish.needs) > 1000 else "phone", message="This is too long (needs: 1000, phone: 40 characters)."
+            )
+        )
     if wish.payment_method not in {None, "saved"}:
         faults.append(FieldError(field="payment_method", message="Leave it out, or send `saved` to use the card of your account."))
     if faults:
@@ -90,7 +94,9 @@ async def place_pledge(
         if trip is None:
             raise NotFound("There is no such trip. The event's page lists those it has.", code="unknown_trip")
         card = await find_card(conn, wish, account_id)
-        new = await admit(conn, trip, wish, pledge_id=pledge_id, token=token, account_id=account_id, card=card, partner_key_id=partner_key_id)
+        new = await admit(
+            conn, trip, wish, pledge_id=pledge_id, token=token, account_id=account_id, card=card, partner_key_id=partner_key_id
+        )
         pledge = await add_held(conn, trip, new)
         if card is not None:
             pledge = await secure_within(conn, pledge, card)
@@ -107,7 +113,9 @@ async def find_card(conn: Connection, wish: PledgeWish, account_id: UUID | None)
         return None
     card = await pledges.find_saved_card(conn, account_id) if account_id else None
     if card is None:
-        raise Invalid.field("payment_method", "There is no saved card on your account; leave this out and save one on the next page.", code="no_saved_card")
+        raise Invalid.field(
+            "payment_method", "There is no saved card on your account; leave this out and save one on the next page.", code="no_saved_card"
+        )
     return card
 
 
@@ -140,7 +148,10 @@ async def check_stop(conn: Connection, trip: Trip, stop_id: UUID) -> None:
     if stop is None or not await trips.sells_from(conn, trip_id=trip.id, stop_id=stop_id):
         raise Invalid.field("stop_id", "This trip has no such stop; choose one of those on its page.", code="unknown_stop")
     if stop.state is not StopState.APPROVED:
-        raise Conflict(f"The stop {stop.name} is {stop.state.value}, not approved; choose another, or wait until it is approved.", code="stop_not_approved")
+        raise Conflict(
+            f"The stop {stop.name} is {stop.state.value}, not approved; choose another, or wait until it is approved.",
+            code="stop_not_approved",
+        )
 
 
 async def add_held(conn: Connection, trip: Trip, new: NewPledge) -> Pledge:
@@ -152,7 +163,8 @@ async def add_held(conn: Connection, trip: Trip, new: NewPledge) -> Pledge:
         if error.constraint_name != "pledges_one_live":
             raise
         raise Conflict(
-            "This e-mail address has a pledge on this trip already. Change or withdraw that one through the link we mailed.", code="already_pledged"
+            "This e-mail address has a pledge on this trip already. Change or withdraw that one through the link we mailed.",
+            code="already_pledged",
         ) from None
     held = await trips.move_people(conn, trip.id, held=pledge.people)
     assert held is not None, "check_room ran under the trip's lock"

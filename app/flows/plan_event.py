@@ -116,9 +116,13 @@ def event_faults(wish: EventWish, now: datetime) -> list[FieldError]:
         faults.append(FieldError(field="capacity_deadline_at", message="The capacity deadline must come before the first departure."))
     if wish.booking_closes_at <= now:
         faults.append(FieldError(field="booking_closes_at", message="Booking must close in the future."))
-    if not (0 <= wish.fee_bp and 0 <= wish.partner_share_bp and wish.fee_bp + wish.partner_share_bp <= 10_000):
+    if not (wish.fee_bp >= 0 and wish.partner_share_bp >= 0 and wish.fee_bp + wish.partner_share_bp <= 10_000):
         faults.append(FieldError(field="fee_bp", message="Fee and partner share are basis points and at most 10000 together."))
-    faults += [FieldError(field=name, message="Please fill this in.") for name in ("name", "venue_name", "contact_phone") if not getattr(wish, name).strip()]
+    faults += [
+        FieldError(field=name, message="Please fill this in.")
+        for name in ("name", "venue_name", "contact_phone")
+        if not getattr(wish, name).strip()
+    ]
     if not 1 <= wish.max_stops <= 100:
         faults.append(FieldError(field="max_stops", message="A bus makes 1 to 100 stops on a leg."))
     return faults
@@ -177,7 +181,9 @@ def trip_faults(wish: TripWish, event: Event) -> list[FieldError]:
     if wish.deadline_at > event.booking_closes_at:
         faults.append(FieldError(field="deadline_at", message="The deadline must not come after booking closes."))
     steps = [(0, wish.price_both_minor), *wish.tiers]
-    if any(people >= more or price <= less for (people, price), (more, less) in zip(steps, steps[1:], strict=False)) or any(p <= 0 for _, p in steps):
+    if any(people >= more or price <= less for (people, price), (more, less) in zip(steps, steps[1:], strict=False)) or any(
+        p <= 0 for _, p in steps
+    ):
         faults.append(FieldError(field="tiers", message="Tiers are [people, price] with more people and a lower price at each step."))
     for number, stop in enumerate(wish.stops):
         faults += zone_fault(f"stops[{number}].zone", stop.zone) + place_faults(f"stops[{number}].", stop.lat, stop.lon)
@@ -242,13 +248,23 @@ async def ease_trip(pool: Pool, trip_id: UUID, *, minimum: int | None, deadline_
         assert event is not None
         new_minimum, new_deadline = minimum or trip.minimum, deadline_at or trip.deadline_at
         if trip.state is TripState.OPEN and (new_minimum > trip.minimum or new_deadline < trip.deadline_at):
-            raise Invalid.field("minimum" if new_minimum > trip.minimum else "deadline_at", "An open trip's minimum may only fall and its deadline only move later.", code="terms_only_ease")
+            raise Invalid.field(
+                "minimum" if new_minimum > trip.minimum else "deadline_at",
+                "An open trip's minimum may only fall and its deadline only move later.",
+                code="terms_only_ease",
+            )
         if new_deadline > event.booking_closes_at:
             raise Invalid.field("deadline_at", "The deadline must not come after booking closes.")
         if trip.state is TripState.OPEN and trip.deadline_at < await busload_now(conn):
             raise Conflict("The deadline of this trip has passed.", code="deadline_passed")
         await trips.ease_terms(conn, trip_id, minimum=new_minimum, deadline_at=new_deadline)
-        await record_change(conn, "trip", trip_id, trip.state.value, {"minimum": [trip.minimum, new_minimum], "deadline_at": [trip.deadline_at, new_deadline]})
+        await record_change(
+            conn,
+            "trip",
+            trip_id,
+            trip.state.value,
+            {"minimum": [trip.minimum, new_minimum], "deadline_at": [trip.deadline_at, new_deadline]},
+        )
         if trip.state is TripState.OPEN:
             await set_timer(conn, "trip_deadline", trip.id, new_deadline)
             await tell_eased(conn, trip, event, minimum=new_minimum, deadline_at=new_deadline)
@@ -269,11 +285,21 @@ async def tell_eased(conn: Connection, trip: Trip, event: Event, *, minimum: int
         conn,
         [
             NewMail(
-                dedupe_key=f"terms-eased:{pledge.id}:{minimum}:{deadline_at.isoformat()}", recipient=pledge.email, template="terms_eased",
-                locale=pledge.locale, subject_id=pledge.id,
+                dedupe_key=f"terms-eased:{pledge.id}:{minimum}:{deadline_at.isoformat()}",
+                recipient=pledge.email,
+                template="terms_eased",
+                locale=pledge.locale,
+                subject_id=pledge.id,
                 data={
-                    "pledge_id": str(pledge.id), "name": pledge.name, "origin": trip.origin, "event": event.name, "old_minimum": trip.minimum,
-                    "minimum": minimum, "old_deadline_at": trip.deadline_at.isoformat(), "deadline_at": deadline_at.isoformat(), "zone": trip.zone,
+                    "pledge_id": str(pledge.id),
+                    "name": pledge.name,
+                    "origin": trip.origin,
+                    "event": event.name,
+                    "old_minimum": trip.minimum,
+                    "minimum": minimum,
+                    "old_deadline_at": trip.deadline_at.isoformat(),
+                    "deadline_at": deadline_at.isoformat(),
+                    "zone": trip.zone,
                 },
             )  # fmt: skip
             for pledge in live

@@ -43,7 +43,9 @@ async def propose_stop(pool: Pool, trip_id: UUID, *, name: str, address: str, la
         known = await events.list_stops_of_trip(conn, trip_id)
         if sum(stop.state is StopState.PROPOSED for stop in known) >= MAX_PROPOSALS:
             raise Conflict("Many stops are waiting for approval here already; choose one of those listed.", code="too_many_proposals")
-        wish = StopWish(name=name, address=address, lat=lat, lon=lon, zone=trip.zone, max_ride_s=max([MAX_RIDE_S, *(s.max_ride_s for s in known)]))
+        wish = StopWish(
+            name=name, address=address, lat=lat, lon=lon, zone=trip.zone, max_ride_s=max([MAX_RIDE_S, *(s.max_ride_s for s in known)])
+        )
         stop = await add_stop_within(conn, trip, wish, state=StopState.PROPOSED)
         await tell(conn, "event", trip.event_id)
         return Proposal(near=near, stop=stop)

@@ -21,7 +21,11 @@ KEEPS = frozenset({PledgeState.CONFIRMED, PledgeState.PAID, PledgeState.TRAVELLE
 async def settle_payment(pool: Pool, payment_id: UUID, outcome: Outcome) -> Payment | None:
     """Moves the payment, posts the charge, pays the pledge; refunds at once a charge whose pledge has gone meanwhile. Repeatable."""
     async with transaction(pool) as conn:
-        await act_as(conn, "worker", f"charge {outcome.state.value}" + (f": {outcome.decline_code or outcome.error_code}" if outcome.error_code else ""))
+        await act_as(
+            conn,
+            "worker",
+            f"charge {outcome.state.value}" + (f": {outcome.decline_code or outcome.error_code}" if outcome.error_code else ""),
+        )
         reference = await payments.find_reference(conn, payment_id)
         trip_id = await pledges.find_trip_of(conn, reference) if reference else None
         if reference is None or trip_id is None:

@@ -29,7 +29,7 @@ async def work_on_inbox(pool: Pool, *, gateway: PaymentGateway, limit: int = 50)
         try:
             await work_on_event(pool, type_, object_ref, gateway=gateway)
         except GatewayError as error:
-            log.warning("stripe_event.later", event=event_id, error=type(error).__name__)
+            log.warning("stripe_event.later", event_ref=event_id, error=type(error).__name__)
             continue
         async with transaction(pool) as conn:
             await payments.settle_stripe_event(conn, event_id)

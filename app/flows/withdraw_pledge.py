@@ -38,7 +38,8 @@ async def withdraw_pledge(pool: Pool, pledge_id: UUID, *, actor: str) -> Pledge:
             await give_back_within(conn, [pledge], reason=RefundReason.FREE_EXIT)
         else:
             raise Conflict(
-                "This trip is confirmed, so the pledge is binding. You may pass your seats on to somebody else, or write to us.", code="pledge_confirmed"
+                "This trip is confirmed, so the pledge is binding. You may pass your seats on to somebody else, or write to us.",
+                code="pledge_confirmed",
             )
         await tell_withdrawal(conn, pledge, trip)
         return await pledges.lock_pledge(conn, pledge_id)

@@ -4,7 +4,29 @@ from litestar.types import ControllerRouterHandler
 
 from app.surfaces.driver import api as driver_api
 from app.surfaces.driver import pages as driver_pages
+from app.surfaces.open_data import api as open_data_api
+from app.surfaces.open_data import reference
 from app.surfaces.organiser import api as organiser_api
+from app.surfaces.partner import api as partner_api
+from app.surfaces.partner import embedding, webhook_pages
+from app.surfaces.partner import pages as partner_pages
 from app.surfaces.rider import api as rider_api
+from app.surfaces.sign_in import demo
+from app.surfaces.sign_in import pages as sign_in_pages
+from app.surfaces.webhooks import api as webhooks_api
 
-ROUTES: list[ControllerRouterHandler] = [*driver_api.ROUTES, *driver_pages.ROUTES, *rider_api.ROUTES, *organiser_api.ROUTES]
+ROUTES: list[ControllerRouterHandler] = [
+    *driver_api.ROUTES,
+    *driver_pages.ROUTES,
+    *rider_api.ROUTES,
+    *organiser_api.ROUTES,
+    *partner_api.ROUTES,
+    *partner_pages.ROUTES,
+    *webhook_pages.ROUTES,
+    *embedding.ROUTES,
+    *open_data_api.ROUTES,
+    *reference.ROUTES,
+    *sign_in_pages.ROUTES,
+    *demo.ROUTES,
+    *webhooks_api.ROUTES,
+]

@@ -47,5 +47,5 @@ def convert_form(values: Mapping[str, list[Any]], into: type[T]) -> T:
 
 def plain(message: str) -> str:
     """msgspec's message for a person."""
-    text = message.split(" - at ")[0].rstrip(".")
+    text = message.split(" - at ", maxsplit=1)[0].rstrip(".")
     return f"{text.replace('Expected `int`, got `str`', 'Please enter a whole number').replace('Expected `float`, got `str`', 'Please enter a number')}."

@@ -53,7 +53,11 @@ class LiveHub:
                     conn.add_termination_listener(lambda _conn, lost=lost: lost.set())
                     await conn.add_listener(CHANNEL, self._on_news)
                     self._wake_all()  # what came while we were away
-                    await lost.wait()
+                    try:
+                        await lost.wait()
+                    finally:
+                        if not conn.is_closed():
+                            await conn.remove_listener(CHANNEL, self._on_news)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("live.listen_failed", error=type(error).__name__)
                 await asyncio.sleep(RECONNECT_S)

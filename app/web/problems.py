@@ -1,6 +1,7 @@
 """Refusals become problem details (RFC 9457) for programs and an error page for people, here and nowhere else."""
 
 import re
+import sys
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -10,6 +11,7 @@ import msgspec
 from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Redirect, Template
+from litestar.types import Scope
 
 from app.core.errors import FieldError, Refusal, SignInNeeded, Unavailable
 from app.core.log import logger
@@ -18,6 +20,7 @@ log = logger(__name__)
 PROBLEM_JSON = "application/problem+json"
 FIELD_PATH = re.compile(r"`\$\.?([^`]*)`$")
 UNKNOWN_FIELD = re.compile(r"unknown field `([^`]+)`")
+MISSING_FIELD = re.compile(r"missing required field `([^`]+)`")
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
@@ -75,13 +78,16 @@ def on_validation(request: Request[Any, Any, Any], error: ValidationException) -
 def field_error(item: dict[str, Any]) -> FieldError:
     """One of Litestar's validation items in our words."""
     message = str(item.get("message", ""))
-    if found := UNKNOWN_FIELD.search(message):
-        name = found[1]
-        return FieldError(field=name, message=f"`{name}` is not a known field here; leave it out.")
     path = FIELD_PATH.search(message)
-    field = path[1] if path else str(item.get("key", "") or "")
+    where = (path[1] if path else str(item.get("key", "") or "")).removeprefix("data").removeprefix(".")
+    if found := UNKNOWN_FIELD.search(message):
+        name = f"{where}.{found[1]}".removeprefix(".")
+        return FieldError(field=name, message=f"`{name}` is not a known field here; leave it out.")
+    if found := MISSING_FIELD.search(message):
+        name = f"{where}.{found[1]}".removeprefix(".")
+        return FieldError(field=name, message=f"`{name}` is missing; please send it.")
     text = FIELD_PATH.sub("", message).removesuffix(" - at ").strip()
-    return FieldError(field=field, message=f"{field}: {text}." if field else f"{text}.")
+    return FieldError(field=where, message=f"{where}: {text}." if where else f"{text}.")
 
 
 def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
@@ -107,9 +113,8 @@ def on_database_busy(request: Request[Any, Any, Any], _: Exception) -> Response[
     )
 
 
-def on_bug(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """A bug: the error log has it, the client gets no insides."""
-    log.error("request.failed", path=route_of(request), exc_info=error)
+def on_bug(request: Request[Any, Any, Any], _: Exception) -> Response[Any]:
+    """A bug: the error log has it (`log_bug`), the client gets no insides."""
     problem = Problem(
         type="/problems/internal_error",
         title="That is our fault",
@@ -119,6 +124,15 @@ def on_bug(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
         errors=(),
     )
     return answer(request, problem, {})
+
+
+def log_bug(_: object, scope: Scope, __: list[str]) -> None:
+    """Litestar's exception logging: bugs only, by route pattern, because paths and bodies may hold tokens and personal data."""
+    error = sys.exc_info()[1]
+    expected = isinstance(error, tuple(kind for kind in EXCEPTION_HANDLERS if kind is not Exception))
+    if error is None or (expected and getattr(error, "status_code", 0) < HTTPStatus.INTERNAL_SERVER_ERROR):
+        return
+    log.error("request.failed", route=str(scope.get("path_template", "unknown")), exc_info=error)
 
 
 def route_of(request: Request[Any, Any, Any]) -> str:

@@ -4,8 +4,8 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-from litestar.static_files import create_static_files_router
 from litestar.router import Router
+from litestar.static_files import create_static_files_router
 
 STATIC = Path(__file__).parent / "static"
 

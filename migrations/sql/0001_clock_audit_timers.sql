@@ -91,6 +91,7 @@ CREATE TABLE timers (
     due_at     timestamptz NOT NULL,
     fired_at   timestamptz,
     attempts   integer NOT NULL DEFAULT 0,
+    leased_until timestamptz,                -- a worker is firing it; should it die, another one may after this
     PRIMARY KEY (kind, subject_id)
 );
 CREATE INDEX timers_due ON timers (due_at) WHERE fired_at IS NULL;

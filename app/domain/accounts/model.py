@@ -54,4 +54,11 @@ def normalise_email(email: str) -> str:
 def looks_like_email(email: str) -> bool:
     """Whether an address can be mailed at all; only a received mail proves more (RFC 5321 lengths)."""
     local, at, domain = email.strip().rpartition("@")
-    return bool(at and local and len(local) <= 64 and len(domain) <= 255 and "." in domain.strip(".") and not set(email.strip()) & set(" ,;<>\"\r\n\t"))
+    return bool(
+        at
+        and local
+        and len(local) <= 64
+        and len(domain) <= 255
+        and "." in domain.strip(".")
+        and not set(email.strip()) & set(' ,;<>"\r\n\t')
+    )

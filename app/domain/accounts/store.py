@@ -18,7 +18,9 @@ async def name_account(conn: Connection, account_id: UUID, name: str) -> None:
     await conn.execute("UPDATE accounts SET name = $2 WHERE id = $1", account_id, name)
 
 
-async def grant_role(conn: Connection, account_id: UUID, role: Role, *, operator_id: UUID | None = None, partner_id: UUID | None = None) -> None:
+async def grant_role(
+    conn: Connection, account_id: UUID, role: Role, *, operator_id: UUID | None = None, partner_id: UUID | None = None
+) -> None:
     """Gives a role once; again is no error."""
     await conn.execute(
         "INSERT INTO account_roles (account_id, role, operator_id, partner_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
@@ -29,7 +31,9 @@ async def grant_role(conn: Connection, account_id: UUID, role: Role, *, operator
     )
 
 
-async def add_sign_in_link(conn: Connection, *, token_hash: bytes, email: str, browser_hash: bytes, next_path: str, expires_at: datetime) -> None:
+async def add_sign_in_link(
+    conn: Connection, *, token_hash: bytes, email: str, browser_hash: bytes, next_path: str, expires_at: datetime
+) -> None:
     """Stores a link about to be mailed."""
     await conn.execute(
         "INSERT INTO sign_in_links (token_hash, email, browser_hash, next_path, expires_at) VALUES ($1, $2, $3, $4, $5)",
@@ -58,17 +62,13 @@ async def consume_sign_in_link(conn: Connection, token_hash: bytes, browser_hash
 
 async def count_recent_links(conn: Connection, email: str) -> int:
     """Links asked for an address in the last ten minutes."""
-    found = await conn.fetchval(
-        "SELECT count(*) FROM sign_in_links WHERE email = $1 AND expires_at > busload_now()", email
-    )
+    found = await conn.fetchval("SELECT count(*) FROM sign_in_links WHERE email = $1 AND expires_at > busload_now()", email)
     return int(found)
 
 
 async def add_session(conn: Connection, *, account_id: UUID, token_hash: bytes, expires_at: datetime) -> None:
     """Opens a session."""
-    await conn.execute(
-        "INSERT INTO sessions (account_id, token_hash, expires_at) VALUES ($1, $2, $3)", account_id, token_hash, expires_at
-    )
+    await conn.execute("INSERT INTO sessions (account_id, token_hash, expires_at) VALUES ($1, $2, $3)", account_id, token_hash, expires_at)
 
 
 async def revoke_session(conn: Connection, token_hash: bytes) -> None:

@@ -27,9 +27,7 @@ class StopState(StrEnum):
     REJECTED = "rejected"
 
 
-EVENT_MACHINE = Machine(
-    "event", births=frozenset({EventState.SCHEDULED}), arrows={EventState.SCHEDULED: frozenset({EventState.CANCELLED})}
-)
+EVENT_MACHINE = Machine("event", births=frozenset({EventState.SCHEDULED}), arrows={EventState.SCHEDULED: frozenset({EventState.CANCELLED})})
 STOP_MACHINE = Machine(
     "stop",
     births=frozenset({StopState.PROPOSED, StopState.APPROVED}),

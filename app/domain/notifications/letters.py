@@ -1,13 +1,13 @@
 """Mails as text and HTML from templates; links are made here, at the last moment, so that no token rests in the outbox."""
 
-from pathlib import Path
-from zoneinfo import ZoneInfo
+import re
 from datetime import datetime
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
-import re
 
 from app.core.ids import derived_token
 from app.domain.notifications.model import Letter, Mail, money
@@ -23,7 +23,7 @@ def clock(moment: str, zone: str) -> str:
 
 def build_letter_environment(*, secret: str, base_url: str) -> Environment:
     """The environment of mail templates; made once by the composition root."""
-    environment = Environment(  # noqa: S701  text templates; the HTML part escapes them as a whole
+    environment = Environment(
         loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
     )
 

@@ -46,9 +46,7 @@ async def mark_sent(conn: Connection, mail_id: UUID) -> None:
 
 async def mark_failed(conn: Connection, mail_id: UUID, error: str) -> int:
     """The mail server has not; returns how often it was tried."""
-    tries = await conn.fetchval(
-        "UPDATE mails SET tries = tries + 1, last_error = $2 WHERE id = $1 RETURNING tries", mail_id, error[:200]
-    )
+    tries = await conn.fetchval("UPDATE mails SET tries = tries + 1, last_error = $2 WHERE id = $1 RETURNING tries", mail_id, error[:200])
     return int(tries)
 
 

@@ -5,7 +5,7 @@ a `*_id` is ours. Every call may raise `GatewayError`; what each kind says about
 """
 
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -175,6 +175,7 @@ class NotFound(GatewayError):
     """The provider knows no object of that ref."""
 
 
+@runtime_checkable
 class PaymentGateway(Protocol):
     """The provider's side of payments. Nothing here retries: the caller's own row decides what happens next."""
 

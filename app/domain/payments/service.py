@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from app.core.clock import busload_now
 from app.core.database import Connection
 from app.core.ids import new_id
 from app.core.jobs import enqueue_for
 from app.core.timers import clear_timer, set_timer, set_timers
 from app.domain.payments import ledger, store
 from app.domain.payments.model import CHARGED, LOOKUP_AFTER, NewPayment, Outcome, Payment, PaymentState, next_attempt
-from app.core.clock import busload_now
 
 
 async def make_due(conn: Connection, new: Sequence[NewPayment]) -> None:
@@ -37,7 +37,11 @@ async def apply_outcome(conn: Connection, payment: Payment, outcome: Outcome) ->
     if payment.state in CHARGED or payment.state in {PaymentState.VOID, PaymentState.ABANDONED} or outcome.state is payment.state:
         return payment
     now = await busload_now(conn)
-    retry_at = next_attempt(payment.attempts, now, payment.collect_until) if outcome.state in {PaymentState.RETRYABLE, PaymentState.NEEDS_ACTION} else None
+    retry_at = (
+        next_attempt(payment.attempts, now, payment.collect_until)
+        if outcome.state in {PaymentState.RETRYABLE, PaymentState.NEEDS_ACTION}
+        else None
+    )
     if not await store.set_payment_state(conn, payment.id, come_from=payment.state, outcome=outcome, next_attempt_at=retry_at):
         raise LookupError("a locked payment changed its state")
     await store.finish_attempt(conn, payment_id=payment.id, number=payment.attempts, outcome=outcome.state.value)

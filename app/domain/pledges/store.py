@@ -18,7 +18,7 @@ async def add_pledge(conn: Connection, new: NewPledge) -> Pledge:
         INSERT INTO pledges (id, public_code, trip_id, event_id, stop_id, account_id, name, email, email_normalised, phone, needs, locale,
             seats, wheelchairs, legs, price_minor, amount_minor, currency, terms_version, terms_shown_at, state, manage_token_hash,
             hold_expires_at, partner_key_id, customer_ref, payment_method_ref, card_fingerprint, card_label)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16 * ($13::int + $14::int), $17,
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16::bigint, $16::bigint * ($13::int + $14::int), $17,
             '2026-11', $18, $19, $20, $21, $22, $23, $24, $25, $26)
         RETURNING id, public_code, trip_id, event_id, stop_id, account_id, name, email::text, phone, needs, locale, seats, wheelchairs,
             people, legs, price_minor, amount_minor, currency, terms_version, terms_shown_at, state, hold_expires_at, setup_session_ref,
@@ -189,8 +189,8 @@ async def set_party(
     """A changed party; the amount follows."""
     await conn.execute(
         """
-        UPDATE pledges SET stop_id = $2, seats = $3, wheelchairs = $4, legs = $5, price_minor = $6,
-            amount_minor = $6 * ($3::int + $4::int), needs = $7
+        UPDATE pledges SET stop_id = $2, seats = $3, wheelchairs = $4, legs = $5, price_minor = $6::bigint,
+            amount_minor = $6::bigint * ($3::int + $4::int), needs = $7
         WHERE id = $1
         """,
         pledge_id,

@@ -96,7 +96,9 @@ def check_selling(trip: Trip, *, booking_closes_at: datetime, booking_closed: bo
     if trip.state is TripState.DRAFT:
         raise Conflict("This trip is not on sale yet. Come back when it has opened.", code="trip_not_open")
     if trip.state not in SELLING:
-        raise Conflict(f"This trip is {trip.state.value} and takes no more pledges. Look for another trip to the same event.", code="trip_closed")
+        raise Conflict(
+            f"This trip is {trip.state.value} and takes no more pledges. Look for another trip to the same event.", code="trip_closed"
+        )
     if trip.state is TripState.OPEN and now > trip.deadline_at:
         raise Conflict("The deadline of this trip has passed; it takes no more pledges.", code="deadline_passed")
     if booking_closed or now > booking_closes_at:

@@ -2,6 +2,7 @@
 import { palette, style } from "./map-style.js";
 
 const LIBRARY = new URL("../vendor/maplibre-gl/5.24.1/", import.meta.url);
+const MOST_NAMES = 14;
 let library;
 
 function load() {
@@ -22,6 +23,17 @@ function bounds(maplibre, data) {
   const add = (part) => (typeof part[0] === "number" ? box.extend(part) : part.forEach(add));
   data.features.forEach((feature) => add(feature.geometry.coordinates));
   return box;
+}
+
+// Names are page text over the canvas: no glyphs to fetch, and they follow the reader's font. Crowded maps name the venue only.
+function addNames(maplibre, map, data) {
+  const points = data.features.filter(({ geometry, properties }) => geometry.type === "Point" && properties.name);
+  const shown = points.length <= MOST_NAMES ? points : points.filter(({ properties }) => properties.kind === "venue" || properties.kind === "bus");
+  for (const { geometry, properties } of shown) {
+    const element = Object.assign(document.createElement("span"), { className: "map-name", textContent: properties.name });
+    element.dataset.kind = properties.kind;
+    new maplibre.Marker({ element, anchor: "left", offset: [14, 0] }).setLngLat(geometry.coordinates).addTo(map);
+  }
 }
 
 function addPopups(maplibre, map) {
@@ -45,12 +57,14 @@ async function draw(holder) {
     style: style(palette(), data),
     attributionControl: { compact: true },
     cooperativeGestures: true,
+    dragRotate: false,
     locale: { "Map.Title": holder.dataset.label },
     fadeDuration: 0,
   });
   const box = bounds(maplibre, data);
   if (!box.isEmpty()) map.fitBounds(box, { padding: 48, maxZoom: 11, animate: false });
   map.addControl(new maplibre.NavigationControl({ showCompass: false }));
+  addNames(maplibre, map, data);
   addPopups(maplibre, map);
   map.once("idle", () => (holder.dataset.drawn = ""));
 }

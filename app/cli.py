@@ -1,0 +1,135 @@
+"""The command line: one program for serving, working, migrating, seeding, checking, solving and rehearsing."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from app.core.database import open_pool
+from app.core.errors import Refusal
+from app.core.migrate import migrate as migrate_database
+from app.flows.doctor import Finding, examine
+from app.flows.grant_organiser import grant_organiser
+from app.main import serve as serve_web
+from app.settings import OPTIONAL, REQUIRED, Settings, SettingsFaulty, read_settings
+from app.worker import run_worker
+from solver import command as solver_command
+
+
+def fail(message: str) -> NoReturn:
+    """Says why on stderr and ends with status 1."""
+    click.echo(message, err=True)
+    sys.exit(1)
+
+
+def settings_or_exit() -> Settings:
+    """The environment's settings, or the one message that says what to set."""
+    try:
+        return read_settings(os.environ)
+    except SettingsFaulty as faults:
+        fail(str(faults))
+
+
+def database_url_or_exit() -> str:
+    """DATABASE_URL, for commands that need nothing else."""
+    url = os.environ.get("DATABASE_URL", "")
+    if not url:
+        fail(f"DATABASE_URL is not set. Set it to {REQUIRED['DATABASE_URL']}.")
+    return url
+
+
+SETTINGS_HELP = "\b\nSettings, all from the environment:\n" + "\n".join(
+    f"  {name}\n      {text}" for name, text in {**REQUIRED, **OPTIONAL}.items()
+)
+
+
+@click.group(epilog=SETTINGS_HELP, context_settings={"max_content_width": 110})
+@click.version_option(package_name="busload")
+def main() -> None:
+    """Busload sells seats on buses that do not exist yet."""
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, help="Port to listen on.")
+def serve(host: str, port: int) -> None:
+    """Run one web process. Any number, on any number of hosts, may share one database."""
+    try:
+        serve_web(settings_or_exit(), host=host, port=port)
+    except SettingsFaulty as faults:
+        fail(str(faults))
+
+
+@main.command()
+def worker() -> None:
+    """Run one worker process: timers, charges, refunds, mails, plans. Any number may share one database."""
+    try:
+        asyncio.run(run_worker(settings_or_exit()))
+    except SettingsFaulty as faults:
+        fail(str(faults))
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database to the newest schema. Safe to run at any time and from several hosts at once."""
+    applied = asyncio.run(migrate_database(database_url_or_exit()))
+    click.echo(f"applied {', '.join(applied)}" if applied else "nothing to do: the schema is the newest")
+
+
+@main.group()
+def organiser() -> None:
+    """Staff accounts."""
+
+
+@organiser.command("add")
+@click.argument("email")
+def organiser_add(email: str) -> None:
+    """Make EMAIL an organiser. They sign in with a mail link at BUSLOAD_BASE_URL/sign-in."""
+
+    async def add() -> None:
+        async with await open_pool(database_url_or_exit(), min_size=1, max_size=2) as pool:
+            await grant_organiser(pool, email)
+
+    try:
+        asyncio.run(add())
+    except Refusal as refused:
+        fail(refused.detail)
+    click.echo(f"{email} is an organiser now and signs in with a mail link at {os.environ.get('BUSLOAD_BASE_URL', '')}/sign-in")
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def doctor(as_json: bool) -> None:
+    """Check database, migrations, Stripe, mail, travel times and every invariant. Exit status 1 when something is wrong."""
+
+    async def look() -> list[Finding]:
+        return await examine(settings_or_exit())
+
+    findings = asyncio.run(look())
+    if as_json:
+        click.echo(json.dumps({"findings": [{"check": f.check, "ok": f.ok, "detail": f.detail} for f in findings]}))
+    else:
+        for finding in findings:
+            click.echo(f"{'ok ' if finding.ok else 'BAD'}  {finding.check}{': ' + finding.detail if finding.detail else ''}")
+    sys.exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+@main.command()
+@click.argument("problem", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Where the plan goes; standard output without it.")
+@click.option("--time-limit", default=10.0, show_default=True, help="Seconds to search.")
+@click.option("--seed", default=1, show_default=True, help="Same seed and iterations, same plan.")
+@click.option("--threads", default=1, show_default=True, help="Processes to search with.")
+@click.option("--svg", type=click.Path(path_type=Path), help="Draw the plan.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write a report that stands by itself.")
+def solve(problem: Path, out: Path | None, time_limit: float, seed: int, threads: int, svg: Path | None, html: Path | None) -> None:
+    """Solve a problem file (busload.problem/1). Exit status 2, one message per fault, for a file that breaks the format."""
+    sys.exit(solver_command.solve_file(problem, out=out, time_limit_s=time_limit, seed=seed, threads=threads, svg=svg, html=html))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""The web process: builds the application, wires its parts, starts and stops them. No logic."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import uvicorn
+from litestar import Litestar, Request
+from litestar.config.csrf import CSRFConfig
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.logging import LoggingConfig
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types import ControllerRouterHandler
+
+import app.surfaces
+from app.core.clock import Mark, read_mark
+from app.core.database import Pool, open_pool
+from app.core.log import set_up_logging
+from app.domain.payments.gateway import PaymentGateway
+from app.domain.payments.stripe_gateway import StripeGateway
+from app.settings import Settings, SettingsFaulty
+from app.surfaces.routes import ROUTES as SURFACE_ROUTES
+from app.surfaces.sign_in.actors import actor_lookup
+from app.web import health
+from app.web.actors import PROVIDE_ACTOR
+from app.web.live_hub import LiveHub
+from app.web.problems import EXCEPTION_HANDLERS, log_bug
+from app.web.security_headers import add_security_headers, page_csp
+from app.web.static_files import static_router
+from app.web.templating import build_environment, template_config
+
+STRIPE_CHECKOUT = "https://checkout.stripe.com"
+ROUTES: list[ControllerRouterHandler] = [*health.ROUTES, static_router(), *SURFACE_ROUTES]
+
+
+def provide_pool(state: State) -> Pool:
+    """The process's connections."""
+    pool: Pool = state.pool
+    return pool
+
+
+def provide_settings(state: State) -> Settings:
+    """The process's settings."""
+    settings: Settings = state.settings
+    return settings
+
+
+def provide_gateway(state: State) -> PaymentGateway:
+    """The payment provider."""
+    gateway: PaymentGateway = state.gateway
+    return gateway
+
+
+def provide_live(state: State) -> LiveHub:
+    """The process's ear on the database."""
+    live: LiveHub = state.live
+    return live
+
+
+async def stripe_base_for(pool: Pool, settings: Settings) -> str | None:
+    """A fake Stripe's address, only where the database is marked demo or test; SettingsFaulty elsewhere."""
+    if settings.stripe_base is None:
+        return None
+    async with pool.acquire() as conn:
+        mark = await read_mark(conn)
+    if mark is Mark.LIVE:
+        raise SettingsFaulty("Busload cannot start:\n  BUSLOAD_STRIPE_BASE is set, but this database is live. Unset it.")
+    return settings.stripe_base
+
+
+@asynccontextmanager
+async def run_parts(application: Litestar) -> AsyncIterator[None]:
+    """Opens what the process needs and closes it again, in reverse order."""
+    settings: Settings = application.state.settings
+    async with await open_pool(settings.database_url, max_size=20) as pool:
+        gateway = StripeGateway(api_key=settings.stripe_api_key, base_url=await stripe_base_for(pool, settings))
+        live = LiveHub(pool)
+        application.state.update({"pool": pool, "gateway": gateway, "live": live, "actor_lookup": actor_lookup(pool)})
+        live.start()
+        try:
+            yield
+        finally:
+            await live.close()
+            await gateway.aclose()
+
+
+async def note_begin(request: Request[object, object, State]) -> None:
+    """Litestar `before_request` hook: for the request's time."""
+    request.scope["state"]["begun_s"] = time.perf_counter()
+
+
+def build_app(settings: Settings) -> Litestar:
+    """The application for these settings; it opens its pool and its gateway when it starts."""
+    meters = health.Meters()
+    templates = build_environment(Path(app.surfaces.__file__).parent, base_url=settings.base_url, map_style_url=settings.map_style_url)
+    form_origins = [settings.stripe_base or STRIPE_CHECKOUT]
+    return Litestar(
+        route_handlers=ROUTES,
+        state=State({"settings": settings, "meters": meters, "csp": page_csp(form_origins)}),
+        lifespan=[run_parts],
+        dependencies={
+            "pool": Provide(provide_pool, sync_to_thread=False),
+            "settings": Provide(provide_settings, sync_to_thread=False),
+            "gateway": Provide(provide_gateway, sync_to_thread=False),
+            "live": Provide(provide_live, sync_to_thread=False),
+            "actor": PROVIDE_ACTOR,
+        },
+        exception_handlers=EXCEPTION_HANDLERS,
+        before_request=note_begin,
+        before_send=[add_security_headers, meters.count],
+        template_config=template_config(templates),
+        csrf_config=CSRFConfig(
+            secret=settings.secret,
+            cookie_name="busload_csrf",
+            header_name="x-csrf-token",
+            cookie_httponly=True,
+            cookie_secure=urlsplit(settings.base_url).scheme == "https",
+            exclude=["^/api/", "^/w/", "^/static/"],
+        ),
+        logging_config=LoggingConfig(log_exceptions="always", exception_logging_handler=log_bug, configure_root_logger=False),
+        openapi_config=OpenAPIConfig(
+            title="Busload", version="1", path="/api/schema", render_plugins=[JsonRenderPlugin()], use_handler_docstrings=True,
+            description="Seats on buses that do not exist yet. Errors are problem details (RFC 9457).",
+        ),
+        request_max_body_size=1_000_000,
+    )  # fmt: skip
+
+
+class Server(uvicorn.Server):
+    """uvicorn, ending open event streams first: browsers that watch a trip must not hold up a restart."""
+
+    def __init__(self, config: uvicorn.Config, application: Litestar) -> None:
+        super().__init__(config)
+        self._application = application
+
+    async def shutdown(self, sockets: object = None) -> None:
+        """Ends the streams, then stops as uvicorn does."""
+        live: LiveHub | None = self._application.state.get("live")
+        if live is not None:
+            live.close_streams()
+        await super().shutdown(sockets)  # type: ignore[arg-type]
+
+
+def serve(settings: Settings, *, host: str, port: int) -> None:
+    """Runs one web process until SIGTERM or SIGINT."""
+    set_up_logging(level=settings.log_level)
+    application = build_app(settings)
+    config = uvicorn.Config(
+        application, host=host, port=port, loop="uvloop", log_config=None, access_log=False, proxy_headers=True,
+        forwarded_allow_ips="127.0.0.1", timeout_graceful_shutdown=20, server_header=False,
+    )  # fmt: skip
+    Server(config, application).run()

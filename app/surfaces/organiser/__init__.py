@@ -1,0 +1,1 @@
+"""Organisers: events, trips, stops, dispatch, money, the audit trail."""

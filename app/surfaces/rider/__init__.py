@@ -1,0 +1,1 @@
+"""Riders: events and trips, pledging, one's own pledge, passes, tracking."""

@@ -1,0 +1,256 @@
+"""The public JSON API: events, trips, stops and pledges."""
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+
+from app.core.database import Pool
+from app.core.errors import Invalid, Unavailable
+from app.core.idempotency import check_key
+from app.domain.events import store as events
+from app.domain.payments.gateway import PaymentGateway
+from app.domain.pledges import store as pledges
+from app.domain.pledges.model import PledgeState
+from app.flows.change_pledge import PledgeChange, change_pledge
+from app.flows.open_card_page import open_card_page
+from app.flows.place_pledge import PledgeWish, place_pledge
+from app.flows.propose_stop import propose_stop
+from app.flows.withdraw_pledge import withdraw_pledge
+from app.settings import Settings
+from app.surfaces.rider.reading import open_pledge, read_event, read_pledge_view, read_public_trips, read_trip, read_trip_detail
+from app.surfaces.rider.views import (
+    EventDetail,
+    EventPage,
+    NearView,
+    PlacedPledgeView,
+    PledgeView,
+    ProposalView,
+    TripDetail,
+    TripView,
+    view_event,
+    view_stop,
+    view_trip,
+)
+from app.web.actors import CurrentActor, bearer_token
+from app.web.cursors import check_limit, read_cursor, write_cursor
+from app.web.live_hub import LiveHub
+
+DEFAULT_RADIUS_M = 150_000.0
+IdempotencyKey = Annotated[
+    str | None, HeaderParameter(name="Idempotency-Key", required=False, description="Your own id of this request; the same on a retry.")
+]
+ManageToken = Annotated[
+    str | None, QueryParameter(name="token", required=False, description="The pledge's manage token, unless sent as bearer.")
+]
+
+
+class EventPosition(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a listing of events goes on."""
+
+    starts_at: datetime
+    id: UUID
+
+
+class PlacePledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A pledge to place. People are seats + wheelchairs, 1 to 8; a wheelchair rider takes a wheelchair place and no seat."""
+
+    stop_id: UUID
+    name: str
+    email: str
+    seats: int
+    wheelchairs: int = 0
+    legs: list[str] = msgspec.field(default_factory=lambda: ["outbound", "return"])
+    phone: str = ""
+    needs: str = ""
+    locale: str = "en"
+    payment_method: str | None = None
+
+
+class ProposeStop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A place where coaches might pick up. `insist` adds it although others are within 2 km."""
+
+    name: str
+    lat: float
+    lon: float
+    address: str = ""
+    insist: bool = False
+
+
+class ChangePledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to change; what is left out stays."""
+
+    stop_id: UUID | None = None
+    seats: int | None = None
+    wheelchairs: int | None = None
+    legs: list[str] | None = None
+    needs: str | None = None
+
+
+@get("/api/events", tags=["events"])
+async def list_events(
+    pool: NamedDependency[Pool], settings: NamedDependency[Settings], search: FromQuery[str | None] = None, lat: FromQuery[float | None] = None,
+    lon: FromQuery[float | None] = None, radius_m: FromQuery[float] = DEFAULT_RADIUS_M, limit: FromQuery[int] = 50,
+    cursor: FromQuery[str | None] = None,
+) -> Response[EventPage]:  # fmt: skip
+    """Coming events with public trips, by start; `search` in names and places, or `lat` and `lon` for what is near."""
+    if (lat is None) != (lon is None):
+        raise Invalid.field("lat" if lat is None else "lon", "Send lat and lon together.")
+    after = read_cursor(cursor, EventPosition)
+    async with pool.acquire() as conn:
+        found = await events.list_events(
+            conn, search=search or None, near=(lat, lon) if lat is not None and lon is not None else None, radius_m=radius_m,
+            after=(after.starts_at, after.id) if after else None, limit=check_limit(limit) + 1,
+        )  # fmt: skip
+    shown = found[:limit]
+    next_cursor = write_cursor(EventPosition(starts_at=shown[-1].starts_at, id=shown[-1].id)) if len(found) > limit else None
+    headers = {"Link": f'<{settings.base_url}/api/events?limit={limit}&cursor={next_cursor}>; rel="next"'} if next_cursor else {}
+    return Response(EventPage(items=[view_event(event, settings.base_url) for event in shown], next_cursor=next_cursor), headers=headers)
+
+
+@get("/api/events/{event_id:uuid}", tags=["events"])
+async def show_event(event_id: FromPath[UUID], pool: NamedDependency[Pool], settings: NamedDependency[Settings]) -> EventDetail:
+    """An event with its trips."""
+    async with pool.acquire() as conn:
+        event = await read_event(conn, event_id)
+        found = await read_public_trips(conn, [event_id])
+    return EventDetail(
+        event=view_event(event, settings.base_url), trips=[view_trip(trip, event.currency, settings.base_url) for trip in found]
+    )
+
+
+@get("/api/trips/{trip_id:uuid}", tags=["trips"])
+async def show_trip(trip_id: FromPath[UUID], pool: NamedDependency[Pool], settings: NamedDependency[Settings]) -> TripDetail:
+    """A trip with its event and stops."""
+    return await read_trip_detail(pool, trip_id, settings.base_url)
+
+
+@get("/api/trips/{trip_id:uuid}/live", tags=["trips"])
+async def watch_trip(
+    trip_id: FromPath[UUID], pool: NamedDependency[Pool], settings: NamedDependency[Settings], live: NamedDependency[LiveHub]
+) -> ServerSentEvent:
+    """Server-sent events: the trip now and after each change, as JSON."""
+    async with pool.acquire() as conn:
+        await read_trip(conn, trip_id)
+
+    async def stream() -> AsyncIterator[ServerSentEventMessage]:
+        async for changed in live.changes("trip", trip_id):
+            if not changed:
+                yield ServerSentEventMessage(comment="still here")
+                continue
+            async with pool.acquire() as conn:
+                trip, event = await read_trip(conn, trip_id)
+            view: TripView = view_trip(trip, event.currency, settings.base_url)
+            yield ServerSentEventMessage(data=msgspec.json.encode(view).decode(), event="trip", retry=2000)
+
+    return ServerSentEvent(stream(), headers={"X-Accel-Buffering": "no", "Access-Control-Allow-Origin": "*"})
+
+
+@post("/api/trips/{trip_id:uuid}/stops", tags=["trips"], status_code=200)
+async def propose(trip_id: FromPath[UUID], data: JSONBody[ProposeStop], pool: NamedDependency[Pool]) -> ProposalView:
+    """Proposes a stop; existing ones within 2 km are offered first."""
+    found = await propose_stop(pool, trip_id, name=data.name, address=data.address, lat=data.lat, lon=data.lon, insist=data.insist)
+    near = [
+        NearView(id=s.id, code=s.public_code, name=s.name, address=s.address, state=s.state, distance_m=round(s.distance_m))
+        for s in found.near
+    ]
+    return ProposalView(near=near, stop=view_stop(found.stop) if found.stop else None)
+
+
+@post("/api/trips/{trip_id:uuid}/pledges", tags=["pledges"])
+async def place(
+    request: Request[Any, Any, Any], trip_id: FromPath[UUID], data: JSONBody[PlacePledge], pool: NamedDependency[Pool],
+    settings: NamedDependency[Settings], gateway: NamedDependency[PaymentGateway], actor: CurrentActor, idempotency_key: IdempotencyKey = None,
+) -> PlacedPledgeView:  # fmt: skip
+    """Pledges seats. Nothing is charged unless the trip is confirmed; the card is saved at `card_url` within 15 minutes."""
+    placed = await place_pledge(
+        pool, trip_id, wish_of(data), key=check_key(idempotency_key), body=msgspec.json.encode(data), secret=settings.secret,
+        account_id=actor.account_id, partner_key_id=None,
+    )  # fmt: skip
+    if placed.pledge.state is PledgeState.PENDING_CARD:
+        with suppress(Unavailable):  # the pledge stands; its page offers the card again
+            await open_card_page(pool, placed.pledge.id, gateway=gateway, base_url=settings.base_url, manage_token=placed.manage_token)
+    async with pool.acquire() as conn:
+        pledge = await pledges.get_pledge(conn, placed.pledge.id)
+        assert pledge is not None
+        view = await read_pledge_view(conn, pledge)
+    return PlacedPledgeView(pledge=view, manage_url=f"{settings.base_url}/p/{placed.manage_token}", manage_token=placed.manage_token)
+
+
+def wish_of(data: PlacePledge) -> PledgeWish:
+    """The request in the flow's words."""
+    return PledgeWish(
+        stop_id=data.stop_id, name=data.name, email=data.email, phone=data.phone, needs=data.needs, locale=data.locale, seats=data.seats,
+        wheelchairs=data.wheelchairs, legs=tuple(data.legs), payment_method=data.payment_method,
+    )  # fmt: skip
+
+
+@get("/api/pledges/{pledge_id:uuid}", tags=["pledges"])
+async def show_pledge(
+    request: Request[Any, Any, Any], pledge_id: FromPath[UUID], pool: NamedDependency[Pool], actor: CurrentActor, token: ManageToken = None
+) -> PledgeView:
+    """One's own pledge."""
+    async with pool.acquire() as conn:
+        pledge = await open_pledge(conn, pledge_id, actor=actor, token=token or bearer_token(request))
+        return await read_pledge_view(conn, pledge)
+
+
+@post("/api/pledges/{pledge_id:uuid}/withdraw", tags=["pledges"], status_code=200)
+async def withdraw(
+    request: Request[Any, Any, Any], pledge_id: FromPath[UUID], pool: NamedDependency[Pool], actor: CurrentActor, token: ManageToken = None
+) -> PledgeView:
+    """Withdraws a pledge: free until its trip is confirmed."""
+    async with pool.acquire() as conn:
+        await open_pledge(conn, pledge_id, actor=actor, token=token or bearer_token(request))
+    pledge = await withdraw_pledge(pool, pledge_id, actor="rider")
+    async with pool.acquire() as conn:
+        return await read_pledge_view(conn, pledge)
+
+
+@post("/api/pledges/{pledge_id:uuid}/change", tags=["pledges"], status_code=200)
+async def change(
+    request: Request[Any, Any, Any], pledge_id: FromPath[UUID], data: JSONBody[ChangePledge], pool: NamedDependency[Pool], actor: CurrentActor,
+    token: ManageToken = None,
+) -> PledgeView:  # fmt: skip
+    """Changes stop, seats, wheelchair places, legs or needs until booking closes."""
+    async with pool.acquire() as conn:
+        await open_pledge(conn, pledge_id, actor=actor, token=token or bearer_token(request))
+    wish = PledgeChange(
+        stop_id=data.stop_id,
+        seats=data.seats,
+        wheelchairs=data.wheelchairs,
+        legs=tuple(data.legs) if data.legs is not None else None,
+        needs=data.needs,
+    )
+    pledge = await change_pledge(pool, pledge_id, wish, actor="rider")
+    async with pool.acquire() as conn:
+        return await read_pledge_view(conn, pledge)
+
+
+class CardPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Where to save a card."""
+
+    card_url: str
+
+
+@post("/api/pledges/{pledge_id:uuid}/card", tags=["pledges"], status_code=200)
+async def new_card(
+    request: Request[Any, Any, Any], pledge_id: FromPath[UUID], pool: NamedDependency[Pool], settings: NamedDependency[Settings],
+    gateway: NamedDependency[PaymentGateway], actor: CurrentActor, token: ManageToken = None,
+) -> CardPage:  # fmt: skip
+    """Opens the page where the card (or another one) is saved."""
+    manage_token = token or bearer_token(request) or ""
+    async with pool.acquire() as conn:
+        await open_pledge(conn, pledge_id, actor=actor, token=manage_token)
+    url = await open_card_page(pool, pledge_id, gateway=gateway, base_url=settings.base_url, manage_token=manage_token)
+    return CardPage(card_url=url)
+
+
+ROUTES = [list_events, show_event, show_trip, watch_trip, propose, place, show_pledge, withdraw, change, new_card]

@@ -1,0 +1,66 @@
+"""`/livez`: the process runs. `/readyz`: it has its database, migrated. `/metrics`: Prometheus."""
+
+import asyncio
+import time
+from typing import Any
+
+import asyncpg
+from litestar import MediaType, Request, Response, get
+from litestar.di import NamedDependency
+from litestar.enums import ScopeType
+from litestar.types import Message, Scope
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+
+from app.core.database import Pool
+
+READY_TIMEOUT_S = 2.0
+
+
+class Meters:
+    """The process's own figures, on a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "busload_requests_total", "Answers by route and status", ["method", "route", "status"], registry=self.registry
+        )
+        self.seconds = Histogram("busload_request_seconds", "Time to the first byte by route", ["route"], registry=self.registry)
+        self.started_s = time.monotonic()
+
+    async def count(self, message: Message, scope: Scope) -> None:
+        """Litestar `before_send` hook."""
+        if message["type"] != "http.response.start" or scope["type"] is not ScopeType.HTTP:
+            return
+        route = str(scope.get("path_template") or "unknown")
+        self.requests.labels(scope["method"], route, message["status"]).inc()
+        if (begun := scope["state"].get("begun_s")) is not None:
+            self.seconds.labels(route).observe(time.perf_counter() - begun)
+
+
+@get("/livez", include_in_schema=False, opt={"exclude_from_csrf": True}, media_type=MediaType.TEXT)
+async def livez() -> str:
+    """200 as long as the event loop turns."""
+    return "ok"
+
+
+@get("/readyz", include_in_schema=False, opt={"exclude_from_csrf": True}, media_type=MediaType.TEXT)
+async def readyz(pool: NamedDependency[Pool]) -> Response[str]:
+    """200 once the database answers and is migrated, else 503."""
+    try:
+        async with asyncio.timeout(READY_TIMEOUT_S), pool.acquire() as conn:
+            await conn.fetchval("SELECT busload_now()")
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return Response("the database does not answer or is not migrated", status_code=503, media_type=MediaType.TEXT)
+    return Response("ok", media_type=MediaType.TEXT)
+
+
+@get("/metrics", include_in_schema=False, opt={"exclude_from_csrf": True})
+async def metrics(request: Request[Any, Any, Any], pool: NamedDependency[Pool]) -> Response[bytes]:
+    """This process's figures in Prometheus' text format."""
+    meters: Meters = request.app.state.meters
+    idle, size = pool.get_idle_size(), pool.get_size()
+    own = f'# TYPE busload_pool_connections gauge\nbusload_pool_connections{{state="idle"}} {idle}\nbusload_pool_connections{{state="busy"}} {size - idle}\n'
+    return Response(generate_latest(meters.registry) + own.encode(), headers={"content-type": CONTENT_TYPE_LATEST})
+
+
+ROUTES = [livez, readyz, metrics]

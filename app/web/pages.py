@@ -1,0 +1,54 @@
+"""Rendering a page: what every template gets beside its own views."""
+
+from typing import Any
+
+from litestar import Request, Response
+from litestar.datastructures import Cookie
+from litestar.response import Redirect, Template
+from litestar.utils.empty import value_or_default
+from litestar.utils.scope.state import ScopeState
+
+from app.core.errors import Invalid
+from app.web.actors import Actor
+
+FLASH_COOKIE = "busload_flash"
+FLASHES = {
+    "saved": ("Saved.", "good"),
+    "withdrawn": ("Your pledge is withdrawn. Nothing was charged.", "good"),
+    "accepted": ("Accepted. The duty is yours.", "good"),
+    "declined": ("Declined. Thank you for telling us.", "info"),
+    "signed_out": ("You are signed out.", "info"),
+    "proposed": ("Thank you. An organiser will look at the stop.", "good"),
+    "opened": ("The trip is on sale.", "good"),
+    "cancelled": ("Cancelled. Everyone concerned has been told.", "info"),
+    "dispatched": ("Booking is closed; the plan is being made.", "good"),
+}
+
+
+def page(request: Request[Any, Any, Any], template: str, *, actor: Actor | None = None, status: int = 200, **views: Any) -> Template:
+    """A page from a template and view Structs; flash notes of the step before are shown once."""
+    flash = FLASHES.get(request.cookies.get(FLASH_COOKIE, ""))
+    context: dict[str, Any] = {
+        "csrf_token": value_or_default(ScopeState.from_scope(request.scope).csrf_token, ""),
+        "theme": request.cookies.get("theme", ""),
+        "lang": "en",
+        "actor": actor,
+        "path": request.url.path,
+        "errors": {},
+        **views,
+    }
+    if flash:
+        context["flash"] = [{"text": flash[0], "tone": flash[1]}]
+    cookies = [Cookie(key=FLASH_COOKIE, value="", max_age=0, path="/")] if flash else []
+    return Template(template, context=context, status_code=status, cookies=cookies)
+
+
+def see_other(path: str, *, flash: str | None = None) -> Response[Any]:
+    """On to another page after a form was done (303), with a note to show there (a key of FLASHES)."""
+    cookies = [Cookie(key=FLASH_COOKIE, value=flash, max_age=30, path="/", httponly=True, samesite="lax")] if flash else []
+    return Redirect(path, status_code=303, cookies=cookies)
+
+
+def errors_by_field(invalid: Invalid) -> dict[str, str]:
+    """Faults as the form macros take them: `{field: sentence}`."""
+    return {fault.field: fault.message for fault in invalid.fields} or {"": invalid.detail}

@@ -1,0 +1,193 @@
+"""The worker process: sweeps due timers, works on the job queue, reads Stripe's news. Wires entry points to flows; no logic."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
+from uuid import UUID
+
+import asyncpg
+import msgspec
+from jinja2 import Environment
+from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
+from pgqueuer.core.executors import DatabaseRetryEntrypointExecutor, EntrypointExecutorParameters
+from pgqueuer.models import Job
+from pgqueuer.qm import QueueManager
+from pgqueuer.queries import Queries
+
+from app.core.database import Pool, open_pool, transaction
+from app.core.log import logger, set_up_logging
+from app.core.timers import Timer, claim_due, mark_failed, mark_fired
+from app.domain.notifications.jobs import MailServer, SmtpServer, send_mail
+from app.domain.notifications.letters import build_letter_environment
+from app.domain.partners.jobs import deliver_webhook
+from app.domain.partners.sending import WebhookClient
+from app.domain.payments.gateway import GatewayError, PaymentGateway
+from app.domain.payments.store import alarm_stuck
+from app.domain.payments.stripe_gateway import StripeGateway
+from app.flows.charge_payment import charge_payment
+from app.flows.close_manifest import close_overdue_manifest
+from app.flows.collect_payment import retry_payment
+from app.flows.complete_duty import complete_duty
+from app.flows.detach_card import detach_card
+from app.flows.expire_trip import expire_trip
+from app.flows.lapse_pledge import end_hold
+from app.flows.look_up_payment import look_up_payment
+from app.flows.retry_webhook import retry_webhook
+from app.flows.send_refund import look_up_refund, send_refund
+from app.flows.stripe_news import poll_stripe, work_on_inbox
+from app.main import stripe_base_for
+from app.settings import Settings
+
+log = logger(__name__)
+SWEEP_EVERY_S = 5.0
+INBOX_EVERY_S = 0.5
+POLL_EVERY_S = 10.0
+TIMERS_AT_ONCE = 8
+PAUSE_S, MAX_PAUSE_S = 5.0, 60.0
+MAX_JOB_ATTEMPTS = 8
+HEARTBEAT = timedelta(seconds=20)
+
+
+class Wiring(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker's flows need."""
+
+    pool: Pool
+    gateway: PaymentGateway
+    mail_server: MailServer
+    letters: Environment
+    webhooks: WebhookClient
+    settings: Settings
+
+
+Work = Callable[[Wiring, UUID], Awaitable[object]]
+
+JOBS: dict[str, Work] = {
+    "charge_payment": lambda w, subject: charge_payment(w.pool, subject, gateway=w.gateway),
+    "send_refund": lambda w, subject: send_refund(w.pool, subject, gateway=w.gateway),
+    "detach_card": lambda w, subject: detach_card(w.pool, subject, gateway=w.gateway),
+    "deliver_webhook": lambda w, subject: deliver_webhook(w.pool, subject, client=w.webhooks),
+    "send_mail": lambda w, subject: send_mail(w.pool, subject, server=w.mail_server, letters=w.letters, sender=w.settings.mail_from),
+}
+
+TIMERS: dict[str, Work] = {
+    "trip_deadline": lambda w, subject: expire_trip(w.pool, subject),
+    "pledge_hold": lambda w, subject: end_hold(w.pool, subject, gateway=w.gateway),
+    "payment_retry": lambda w, subject: retry_payment(w.pool, subject),
+    "payment_lookup": lambda w, subject: look_up_payment(w.pool, subject, gateway=w.gateway),
+    "duty_start": lambda w, subject: close_overdue_manifest(w.pool, duty_id=subject),
+    "duty_end": lambda w, subject: complete_duty(w.pool, duty_id=subject),
+    "webhook_try": lambda w, subject: retry_webhook(w.pool, subject),
+    "refund_lookup": lambda w, subject: look_up_refund(w.pool, subject, gateway=w.gateway),
+}
+CONCURRENCY = {"solve_event": 1, "charge_payment": 8}
+
+
+async def fire_due(wiring: Wiring) -> int:
+    """Fires every timer that is due, some at a time; returns how many. One that fails is tried again after a pause."""
+    fired = 0
+    while True:
+        async with transaction(wiring.pool) as conn:
+            due = await claim_due(conn, limit=TIMERS_AT_ONCE)
+        if not due:
+            return fired
+        fired += sum(await asyncio.gather(*(fire(wiring, timer) for timer in due)))
+
+
+async def fire(wiring: Wiring, timer: Timer) -> bool:
+    """Runs one timer's flow and marks the timer; False when it failed."""
+    try:
+        await TIMERS[timer.kind](wiring, timer.subject_id)
+    except Exception:
+        log.exception("timer.failed", kind=timer.kind, subject_id=str(timer.subject_id), attempts=timer.attempts)
+        async with transaction(wiring.pool) as conn:
+            await mark_failed(conn, timer, pause_s=min(PAUSE_S * timer.attempts, MAX_PAUSE_S))
+        return False
+    async with transaction(wiring.pool) as conn:
+        await mark_fired(conn, timer)
+    return True
+
+
+async def repeat(every_s: float, stop: asyncio.Event, name: str, step: Callable[[], Awaitable[object]]) -> None:
+    """Runs a step again and again until told to stop; a step that fails is logged and comes again."""
+    while not stop.is_set():
+        try:
+            await step()
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, GatewayError) as error:
+            log.warning("worker.step_failed", step=name, error=type(error).__name__)
+        except Exception:
+            log.exception("worker.step_broken", step=name)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), every_s)
+
+
+async def sweep(wiring: Wiring) -> None:
+    """Due timers, and what has been in flight too long."""
+    await fire_due(wiring)
+    async with transaction(wiring.pool) as conn:
+        alarms = await alarm_stuck(conn)
+    if alarms:
+        log.error("payments.stuck", count=alarms)
+
+
+def queue_of(wiring: Wiring) -> QueueManager:
+    """The job queue with every entry point; a job that keeps failing is held, never deleted."""
+    manager = QueueManager(Queries(AsyncpgPoolDriver(wiring.pool)))
+    for name, work in JOBS.items():
+
+        async def run(job: Job, work: Work = work) -> None:
+            if job.payload is None:
+                raise ValueError("a job without a subject")
+            await work(wiring, UUID(bytes=job.payload))
+
+        manager.entrypoint(name, on_failure="hold", concurrency_limit=CONCURRENCY.get(name, 0), executor_factory=retrying)(run)
+    return manager
+
+
+def retrying(parameters: EntrypointExecutorParameters) -> DatabaseRetryEntrypointExecutor:
+    """Jobs are tried again with growing pauses."""
+    return DatabaseRetryEntrypointExecutor(parameters, max_attempts=MAX_JOB_ATTEMPTS, max_delay=timedelta(minutes=10))
+
+
+async def work(wiring: Wiring, stop: asyncio.Event) -> None:
+    """Works until told to stop, then finishes what is under way."""
+    queue = queue_of(wiring)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(run_queue(queue, stop), name="queue")
+        tasks.create_task(repeat(SWEEP_EVERY_S, stop, "sweep", partial(sweep, wiring)))
+        tasks.create_task(repeat(INBOX_EVERY_S, stop, "inbox", partial(work_on_inbox, wiring.pool, gateway=wiring.gateway)))
+        tasks.create_task(repeat(POLL_EVERY_S, stop, "poll", partial(poll_stripe, wiring.pool, gateway=wiring.gateway)))
+        await stop.wait()
+        queue.shutdown.set()
+
+
+async def run_queue(queue: QueueManager, stop: asyncio.Event) -> None:
+    """The queue's own loop; starts again when its connection was lost."""
+    while not stop.is_set():
+        try:
+            await queue.run(dequeue_timeout=timedelta(seconds=5), batch_size=10, heartbeat_timeout=HEARTBEAT, max_concurrent_tasks=40)
+        except Exception as error:
+            log.warning("worker.queue_lost", error=type(error).__name__)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), 1.0)
+
+
+async def run_worker(settings: Settings) -> None:
+    """Builds and runs one worker process until SIGTERM or SIGINT."""
+    set_up_logging(level=settings.log_level)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with await open_pool(settings.database_url, max_size=24) as pool:
+        gateway = StripeGateway(api_key=settings.stripe_api_key, base_url=await stripe_base_for(pool, settings))
+        wiring = Wiring(
+            pool=pool, gateway=gateway, mail_server=SmtpServer(settings.smtp_url), webhooks=WebhookClient(), settings=settings,
+            letters=build_letter_environment(secret=settings.secret, base_url=settings.base_url),
+        )  # fmt: skip
+        log.info("worker.ready")
+        try:
+            await work(wiring, stop)
+        finally:
+            await gateway.aclose()
