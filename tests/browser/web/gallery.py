@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 from app.web.security_headers import page_csp
 from app.web.status_labels import LABELS
@@ -183,7 +183,12 @@ async def open_page(chrome: Browser, url: str, size: str, theme: str) -> tuple[P
     width, height = SIZES[size]
     page = await chrome.new_page(viewport={"width": width, "height": height}, color_scheme="dark" if theme == "dark" else "light")
     faults: list[str] = []
-    page.on("console", lambda message: faults.append(message.text) if message.type in {"error", "warning"} else None)
+
+    def hear(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and "GL Driver Message" not in message.text:  # a machine without a GPU says it is slow
+            faults.append(message.text)
+
+    page.on("console", hear)
     page.on("pageerror", lambda error: faults.append(str(error)))
     await page.goto(url, wait_until="networkidle")
     return page, faults

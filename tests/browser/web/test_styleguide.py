@@ -91,6 +91,11 @@ async def test_the_map_is_drawn_on_tap_from_our_own_origin_only(origin: str, chr
     page.on("request", lambda request: asked.append(request.url))
     await page.get_by_role("button", name="Show map").click()
     await page.wait_for_selector("[data-map][data-drawn]", timeout=60_000, state="attached")
+    canvas = await page.locator("[data-map] canvas").bounding_box()
+    holder = await page.locator("[data-map]").bounding_box()
+    assert canvas is not None
+    assert holder is not None
+    assert canvas["height"] > holder["height"] - 8
     assert [url for url in asked if not url.startswith((origin, "blob:", "data:"))] == []
     assert faults == []
     assert await violations(page) == []

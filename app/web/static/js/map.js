@@ -1,8 +1,8 @@
 // Maps without a tile server, drawn on the first tap: stops and routes from the page's GeoJSON. Nothing leaves this origin.
+import { addNames, addPopups, bounds } from "./map-points.js";
 import { palette, style } from "./map-style.js";
 
 const LIBRARY = new URL("../vendor/maplibre-gl/5.24.1/", import.meta.url);
-const MOST_NAMES = 14;
 let library;
 
 function load() {
@@ -16,33 +16,6 @@ function load() {
     document.head.append(sheet, script);
   });
   return library;
-}
-
-function bounds(maplibre, data) {
-  const box = new maplibre.LngLatBounds();
-  const add = (part) => (typeof part[0] === "number" ? box.extend(part) : part.forEach(add));
-  data.features.forEach((feature) => add(feature.geometry.coordinates));
-  return box;
-}
-
-// Names are page text over the canvas: no glyphs to fetch, and they follow the reader's font. Crowded maps name the venue only.
-function addNames(maplibre, map, data) {
-  const points = data.features.filter(({ geometry, properties }) => geometry.type === "Point" && properties.name);
-  const shown = points.length <= MOST_NAMES ? points : points.filter(({ properties }) => properties.kind === "venue" || properties.kind === "bus");
-  for (const { geometry, properties } of shown) {
-    const element = Object.assign(document.createElement("span"), { className: "map-name", textContent: properties.name });
-    element.dataset.kind = properties.kind;
-    new maplibre.Marker({ element, anchor: "left", offset: [14, 0] }).setLngLat(geometry.coordinates).addTo(map);
-  }
-}
-
-function addPopups(maplibre, map) {
-  map.on("click", "stops", ({ features: [feature], lngLat }) => {
-    const text = [feature.properties.name, feature.properties.note].filter(Boolean).join(", ");
-    new maplibre.Popup({ offset: 12 }).setLngLat(lngLat).setText(text).addTo(map);
-  });
-  map.on("mouseenter", "stops", () => (map.getCanvas().style.cursor = "pointer"));
-  map.on("mouseleave", "stops", () => (map.getCanvas().style.cursor = ""));
 }
 
 async function draw(holder) {
