@@ -1,0 +1,1 @@
+"""What machines read without asking for leave: structured data, site map, oEmbed, the API's description."""
