@@ -20,6 +20,8 @@ from pgqueuer.queries import Queries
 from app.core.database import Pool, open_pool, transaction
 from app.core.log import logger, set_up_logging
 from app.core.timers import Timer, claim_due, mark_failed, mark_fired
+from app.domain.dispatch.solving import SolveLimits
+from app.domain.dispatch.travel import TravelTimes, travel_times
 from app.domain.notifications.jobs import MailServer, SmtpServer, send_mail
 from app.domain.notifications.letters import build_letter_environment
 from app.domain.partners.jobs import deliver_webhook
@@ -27,17 +29,24 @@ from app.domain.partners.sending import WebhookClient
 from app.domain.payments.gateway import GatewayError, PaymentGateway
 from app.domain.payments.store import alarm_stuck
 from app.domain.payments.stripe_gateway import StripeGateway
+from app.flows.capacity_deadline import end_capacity
 from app.flows.charge_payment import charge_payment
+from app.flows.close_booking import close_booking
 from app.flows.close_manifest import close_overdue_manifest
 from app.flows.collect_payment import retry_payment
 from app.flows.complete_duty import complete_duty
 from app.flows.detach_card import detach_card
+from app.flows.expire_offer import expire_offer
 from app.flows.expire_trip import expire_trip
+from app.flows.freeze_demand import freeze_demand
 from app.flows.lapse_pledge import end_hold
 from app.flows.look_up_payment import look_up_payment
 from app.flows.retry_webhook import retry_webhook
+from app.flows.send_offers import send_offers
 from app.flows.send_refund import look_up_refund, send_refund
+from app.flows.solve_event import solve_event
 from app.flows.stripe_news import poll_stripe, work_on_inbox
+from app.flows.want_plan import start_replan
 from app.main import stripe_base_for
 from app.settings import Settings
 
@@ -59,6 +68,7 @@ class Wiring(msgspec.Struct, frozen=True, kw_only=True):
     mail_server: MailServer
     letters: Environment
     webhooks: WebhookClient
+    travel: TravelTimes
     settings: Settings
 
 
@@ -69,6 +79,9 @@ JOBS: dict[str, Work] = {
     "send_refund": lambda w, subject: send_refund(w.pool, subject, gateway=w.gateway),
     "detach_card": lambda w, subject: detach_card(w.pool, subject, gateway=w.gateway),
     "deliver_webhook": lambda w, subject: deliver_webhook(w.pool, subject, client=w.webhooks),
+    "freeze_demand": lambda w, subject: freeze_demand(w.pool, subject, travel=w.travel),
+    "solve_event": lambda w, subject: solve_event(w.pool, subject, limits=SolveLimits()),
+    "send_offers": lambda w, subject: send_offers(w.pool, subject, secret=w.settings.secret),
     "send_mail": lambda w, subject: send_mail(w.pool, subject, server=w.mail_server, letters=w.letters, sender=w.settings.mail_from),
 }
 
@@ -80,6 +93,10 @@ TIMERS: dict[str, Work] = {
     "duty_start": lambda w, subject: close_overdue_manifest(w.pool, duty_id=subject),
     "duty_end": lambda w, subject: complete_duty(w.pool, duty_id=subject),
     "webhook_try": lambda w, subject: retry_webhook(w.pool, subject),
+    "booking_close": lambda w, subject: close_booking(w.pool, subject),
+    "capacity_deadline": lambda w, subject: end_capacity(w.pool, subject),
+    "offer_expiry": lambda w, subject: expire_offer(w.pool, subject),
+    "replan": lambda w, subject: start_replan(w.pool, subject),
     "refund_lookup": lambda w, subject: look_up_refund(w.pool, subject, gateway=w.gateway),
 }
 CONCURRENCY = {"solve_event": 1, "charge_payment": 8}
@@ -180,11 +197,11 @@ async def run_worker(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with await open_pool(settings.database_url, max_size=24) as pool:
+    async with await open_pool(settings.database_url, max_size=24) as pool, travel_times(settings.osrm_url) as travel:
         gateway = StripeGateway(api_key=settings.stripe_api_key, base_url=await stripe_base_for(pool, settings))
         wiring = Wiring(
-            pool=pool, gateway=gateway, mail_server=SmtpServer(settings.smtp_url), webhooks=WebhookClient(), settings=settings,
-            letters=build_letter_environment(secret=settings.secret, base_url=settings.base_url),
+            pool=pool, gateway=gateway, mail_server=SmtpServer(settings.smtp_url), webhooks=WebhookClient(), travel=travel,
+            settings=settings, letters=build_letter_environment(secret=settings.secret, base_url=settings.base_url),
         )  # fmt: skip
         log.info("worker.ready")
         try:

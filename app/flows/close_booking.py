@@ -30,8 +30,10 @@ async def close_booking(pool: Pool, event_id: UUID) -> None:
     async with transaction(pool) as conn:
         await act_as(conn, "timer", "booking close")
         event = await events.lock_event(conn, event_id)
-        if event is None or event.state is EventState.CANCELLED or await busload_now(conn) < event.booking_closes_at:
+        if event is None or event.state is EventState.CANCELLED:
             return
+        if event.booking_closed_at is None and await busload_now(conn) < event.booking_closes_at:
+            return  # it was moved to a later day
         await close_within(conn, event, cause=Cause.BOOKING_CLOSE)
 
 
@@ -71,7 +73,7 @@ async def close_within(conn: Connection, event: Event, *, cause: Cause) -> None:
     await events.close_bookings(conn, event.id)
     await tell(conn, "event", event.id)
     if not await end_collection_within(conn, event.id):
-        await set_timer(conn, "booking_close", event.id, max(event.booking_closes_at, await busload_now(conn)) + SETTLING)
+        await set_timer(conn, "booking_close", event.id, await busload_now(conn) + SETTLING)
         return
     await credit_back_within(conn, event.id)
     await set_timer(conn, "capacity_deadline", event.id, event.capacity_deadline_at)

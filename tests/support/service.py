@@ -17,11 +17,12 @@ from app.core.ids import token_hash
 from app.domain.accounts.model import Role
 from app.domain.accounts.store import add_session, find_or_add_account, grant_role
 from app.domain.notifications.letters import build_letter_environment
+from app.domain.partners.sending import WebhookClient
 from app.main import build_app
 from app.settings import Settings
 from app.stage.ports import free_port
-from app.domain.partners.sending import WebhookClient
 from app.worker import JOBS, Wiring, fire_due
+from solver.travel import GreatCircle
 from tests.support.fake_stripe import API_KEY, WEBHOOK_SECRET, FakeStripe
 
 SECRET = "a secret of thirty-two characters and more"
@@ -58,6 +59,7 @@ class Service:
             mail_server=self.postbox,
             letters=build_letter_environment(secret=SECRET, base_url=settings.base_url),
             webhooks=WebhookClient(),
+            travel=GreatCircle(),
             settings=settings,
         )
 
