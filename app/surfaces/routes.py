@@ -7,6 +7,7 @@ from app.surfaces.driver import pages as driver_pages
 from app.surfaces.open_data import api as open_data_api
 from app.surfaces.open_data import reference
 from app.surfaces.organiser import api as organiser_api
+from app.surfaces.organiser import doctor
 from app.surfaces.partner import api as partner_api
 from app.surfaces.partner import embedding, webhook_pages
 from app.surfaces.partner import pages as partner_pages
@@ -20,6 +21,7 @@ ROUTES: list[ControllerRouterHandler] = [
     *driver_pages.ROUTES,
     *rider_api.ROUTES,
     *organiser_api.ROUTES,
+    *doctor.ROUTES,
     *partner_api.ROUTES,
     *partner_pages.ROUTES,
     *webhook_pages.ROUTES,
