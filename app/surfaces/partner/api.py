@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from litestar import Response, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody, Parameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from app.core.database import Pool
 from app.domain.partners import service, store, webhook_store
@@ -28,7 +28,7 @@ from app.surfaces.partner.views import (
 from app.web.actors import CurrentActor
 from app.web.cursors import check_limit, read_cursor, write_cursor
 
-Limit = Annotated[int, Parameter(query="limit", required=False, description="1 to 100.")]
+Limit = Annotated[int, QueryParameter(name="limit", required=False, description="1 to 100.")]
 
 
 class CreateKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
