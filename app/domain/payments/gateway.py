@@ -156,7 +156,15 @@ class GatewayRefused(GatewayError):
 
 
 class GatewayUnreachable(GatewayError):
-    """Outcome unknown (timeout, connection cut, 5xx, the same key still in flight): look the object up before doing anything again."""
+    """Outcome unknown (timeout, connection cut, 5xx, the same key still in flight): look the object up before doing anything again.
+
+    `answered` tells a 5xx from silence. The provider keeps such an answer under the idempotency key and repeats it for 24 hours, so once
+    a look-up has shown that nothing was done, the next try needs another key. After silence the same key is the safe one.
+    """
+
+    def __init__(self, message: str, *, code: str | None = None, answered: bool = False) -> None:
+        super().__init__(message, code=code)
+        self.answered = answered
 
 
 class GatewayRateLimited(GatewayError):
@@ -177,7 +185,7 @@ class NotFound(GatewayError):
 
 @runtime_checkable
 class PaymentGateway(Protocol):
-    """The provider's side of payments. Nothing here retries: the caller's own row decides what happens next."""
+    """The provider's side of payments. Nothing that moves money is retried here: the caller's own row decides what happens next."""
 
     async def create_setup_session(
         self,

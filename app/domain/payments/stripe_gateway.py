@@ -1,17 +1,25 @@
 """The payment gateway on the `stripe` SDK: the only file that imports it.
 
 SDK retries are off. A request whose outcome is unknown surfaces as GatewayUnreachable, and our own payment row decides what follows.
+Only what moves no money (customers, card pages, unconfirmed intents) steps past an error that Stripe stored under the key.
 """
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
 
 import httpx
 import stripe
-from stripe.params import DisputeUpdateParamsEvidence
+from stripe.params import (
+    BalanceTransactionListParams,
+    DisputeUpdateParamsEvidence,
+    EventListParams,
+    PaymentIntentConfirmParams,
+    PaymentIntentCreateParams,
+)
+from stripe.params.checkout import SessionCreateParams
 
 from app.domain.payments import stripe_shapes
 from app.domain.payments.gateway import (
@@ -40,6 +48,7 @@ PAGE = 100
 SHORTEST_SESSION = timedelta(minutes=40)  # Stripe refuses under 30; ten more leave room to repeat the call with the same parameters
 LONGEST_SESSION = timedelta(hours=23, minutes=50)
 RETRY_AFTER_S = 1.0
+KEYS_IN_A_ROW = 3
 CONNECT_TIMEOUT_S = 5.0
 FEE = "latest_charge.balance_transaction"
 
@@ -91,24 +100,25 @@ class StripeGateway:
         """See PaymentGateway. The page's expiry is reckoned from Stripe's clock, as the customer's creation shows it."""
         metadata = {REFERENCE: reference}
         async with _translated():
-            customer = await self._v1.customers.create_async(
-                {"email": email, "metadata": metadata}, {"idempotency_key": f"{idempotency_key}:customer"}
+            customer = await _past_stored_errors(
+                f"{idempotency_key}:customer",
+                lambda key: self._v1.customers.create_async({"email": email, "metadata": metadata}, {"idempotency_key": key}),
             )
             created = datetime.fromtimestamp(customer.created, UTC)
             until = min(max(expires_at, created + SHORTEST_SESSION), created + LONGEST_SESSION)
-            session = await self._v1.checkout.sessions.create_async(
-                {
-                    "mode": "setup",
-                    "customer": customer.id,
-                    "allowed_payment_method_types": ["card"],
-                    "success_url": success_url,
-                    "cancel_url": cancel_url,
-                    "expires_at": int(until.timestamp()),
-                    "client_reference_id": reference,
-                    "metadata": metadata,
-                    "setup_intent_data": {"metadata": metadata},
-                },
-                {"idempotency_key": f"{idempotency_key}:session"},
+            page: SessionCreateParams = {
+                "mode": "setup",
+                "customer": customer.id,
+                "allowed_payment_method_types": ["card"],
+                "success_url": success_url,
+                "cancel_url": cancel_url,
+                "expires_at": int(until.timestamp()),
+                "client_reference_id": reference,
+                "metadata": metadata,
+                "setup_intent_data": {"metadata": metadata},
+            }
+            session = await _past_stored_errors(
+                f"{idempotency_key}:session", lambda key: self._v1.checkout.sessions.create_async(page, {"idempotency_key": key})
             )
         setup = session.setup_intent
         return SetupSession(
@@ -119,9 +129,9 @@ class StripeGateway:
         )
 
     async def fetch_setup_session(self, session_ref: str) -> SetupOutcome:
-        async with _translated():
-            found = await self._v1.checkout.sessions.retrieve_async(session_ref, {"expand": ["setup_intent.payment_method"]})
-        return stripe_shapes.setup_outcome(found.to_dict())
+        return await _asked(
+            self._v1.checkout.sessions.retrieve_async(session_ref, {"expand": ["setup_intent.payment_method"]}), stripe_shapes.setup_outcome
+        )
 
     async def expire_session(self, session_ref: str) -> SetupOutcome:
         """See PaymentGateway. Stripe refuses to expire a session that is not open; its state is then the answer."""
@@ -147,115 +157,88 @@ class StripeGateway:
         metadata: dict[str, str],
         idempotency_key: str,
     ) -> IntentState:
-        async with _translated():
-            made = await self._v1.payment_intents.create_async(
-                {
-                    "amount": amount_minor,
-                    "currency": currency.lower(),
-                    "customer": customer_ref,
-                    "payment_method": payment_method_ref,
-                    "allowed_payment_method_types": ["card"],
-                    "capture_method": "automatic",  # asynchronous capture (the default) would leave the fee unknown for a while
-                    "description": description,
-                    "metadata": {**metadata, PAYMENT_ID: payment_id},
-                },
-                {"idempotency_key": idempotency_key},
-            )
-        return stripe_shapes.intent_state(made.to_dict())
+        wanted: PaymentIntentCreateParams = {
+            "amount": amount_minor,
+            "currency": currency.lower(),
+            "customer": customer_ref,
+            "payment_method": payment_method_ref,
+            "allowed_payment_method_types": ["card"],
+            "capture_method": "automatic",  # asynchronous capture (the default) would leave the fee unknown for a while
+            "description": description,
+            "metadata": {**metadata, PAYMENT_ID: payment_id},
+        }
+        made = _past_stored_errors(idempotency_key, lambda key: self._v1.payment_intents.create_async(wanted, {"idempotency_key": key}))
+        return await _asked(made, stripe_shapes.intent_state)
 
     async def confirm_payment_intent(
         self, intent_ref: str, *, payment_method_ref: str, off_session: bool, return_url: str | None, idempotency_key: str
     ) -> IntentState:
-        params: stripe.params.PaymentIntentConfirmParams = {
-            "payment_method": payment_method_ref,
-            "off_session": off_session,
-            "expand": [FEE],
-        }
+        params: PaymentIntentConfirmParams = {"payment_method": payment_method_ref, "off_session": off_session, "expand": [FEE]}
         if return_url is not None:
             params["return_url"] = return_url
-        async with _translated():
-            confirmed = await self._v1.payment_intents.confirm_async(intent_ref, params, {"idempotency_key": idempotency_key})
-        return stripe_shapes.intent_state(confirmed.to_dict())
+        return await _asked(
+            self._v1.payment_intents.confirm_async(intent_ref, params, {"idempotency_key": idempotency_key}), stripe_shapes.intent_state
+        )
 
     async def fetch_payment_intent(self, intent_ref: str) -> IntentState:
-        async with _translated():
-            found = await self._v1.payment_intents.retrieve_async(intent_ref, {"expand": [FEE]})
-        return stripe_shapes.intent_state(found.to_dict())
+        return await _asked(self._v1.payment_intents.retrieve_async(intent_ref, {"expand": [FEE]}), stripe_shapes.intent_state)
 
     async def find_payment_intents(self, *, customer_ref: str, payment_id: str) -> list[IntentState]:
         """See PaymentGateway. Stripe has no metadata filter: all of the customer's are listed and matched here."""
-        async with _translated():
-            page = await self._v1.payment_intents.list_async({"customer": customer_ref, "limit": PAGE, "expand": [f"data.{FEE}"]})
-            found = [stripe_shapes.intent_state(one.to_dict()) async for one in page.auto_paging_iter()]
+        found = await _all(
+            self._v1.payment_intents.list_async({"customer": customer_ref, "limit": PAGE, "expand": [f"data.{FEE}"]}),
+            stripe_shapes.intent_state,
+        )
         return [one for one in found if one.payment_id == payment_id]
 
     async def cancel_payment_intent(self, intent_ref: str) -> IntentState:
-        async with _translated():
-            gone = await self._v1.payment_intents.cancel_async(intent_ref, {"expand": [FEE]})
-        return stripe_shapes.intent_state(gone.to_dict())
+        return await _asked(self._v1.payment_intents.cancel_async(intent_ref, {"expand": [FEE]}), stripe_shapes.intent_state)
 
     async def create_refund(
         self, *, refund_id: str, intent_ref: str, amount_minor: int, metadata: dict[str, str], idempotency_key: str
     ) -> RefundState:
-        async with _translated():
-            made = await self._v1.refunds.create_async(
+        return await _asked(
+            self._v1.refunds.create_async(
                 {"payment_intent": intent_ref, "amount": amount_minor, "metadata": {**metadata, REFUND_ID: refund_id}},
                 {"idempotency_key": idempotency_key},
-            )
-        return stripe_shapes.refund_state(made.to_dict())
+            ),
+            stripe_shapes.refund_state,
+        )
 
     async def fetch_refund(self, refund_ref: str) -> RefundState:
-        async with _translated():
-            found = await self._v1.refunds.retrieve_async(refund_ref)
-        return stripe_shapes.refund_state(found.to_dict())
+        return await _asked(self._v1.refunds.retrieve_async(refund_ref), stripe_shapes.refund_state)
 
     async def find_refunds(self, *, intent_ref: str, refund_id: str) -> list[RefundState]:
-        async with _translated():
-            page = await self._v1.refunds.list_async({"payment_intent": intent_ref, "limit": PAGE})
-            found = [stripe_shapes.refund_state(one.to_dict()) async for one in page.auto_paging_iter()]
+        found = await _all(self._v1.refunds.list_async({"payment_intent": intent_ref, "limit": PAGE}), stripe_shapes.refund_state)
         return [one for one in found if one.refund_id == refund_id]
 
     async def detach_payment_method(self, payment_method_ref: str) -> None:
         try:
             async with _translated():
                 await self._v1.payment_methods.detach_async(payment_method_ref)
-        except GatewayRefused as refused:
-            found = await self._method_owner(payment_method_ref)
-            if found is not None:
-                raise refused from None
-
-    async def _method_owner(self, payment_method_ref: str) -> str | None:
-        async with _translated():
-            found = await self._v1.payment_methods.retrieve_async(payment_method_ref)
-        return cast("str | None", found.to_dict().get("customer"))
+        except GatewayRefused:
+            if await _asked(self._v1.payment_methods.retrieve_async(payment_method_ref), lambda method: method.get("customer")) is not None:
+                raise
 
     async def fetch_event(self, event_ref: str) -> StripeEvent:
-        async with _translated():
-            found = await self._v1.events.retrieve_async(event_ref)
-        return stripe_shapes.stripe_event(found.to_dict())
+        return await _asked(self._v1.events.retrieve_async(event_ref), stripe_shapes.stripe_event)
 
     async def list_events(self, *, after_ref: str | None, limit: int) -> list[StripeEvent]:
-        async with _translated():
-            if after_ref is None:
-                first = await self._v1.events.list_async({"limit": PAGE})
-                return await _oldest(first, stripe_shapes.stripe_event, limit)
-            page = await self._v1.events.list_async({"ending_before": after_ref, "limit": limit})
-        return [stripe_shapes.stripe_event(one.to_dict()) for one in reversed(page.data)]
+        params: EventListParams = {"limit": PAGE} if after_ref is None else {"ending_before": after_ref, "limit": limit}
+        return await _oldest_first(self._v1.events.list_async(params), stripe_shapes.stripe_event, after_ref=after_ref, limit=limit)
 
     async def verify_webhook(self, payload: bytes, signature: str, secret: str, now: datetime, tolerance_s: int = 300) -> StripeEvent:
         return verified_event(payload, signature, secret, now, tolerance_s)
 
     async def list_balance_transactions(self, *, after_ref: str | None, limit: int) -> list[BalanceTransaction]:
-        async with _translated():
-            if after_ref is None:
-                first = await self._v1.balance_transactions.list_async({"limit": PAGE})
-                return await _oldest(first, stripe_shapes.balance_transaction, limit)
-            page = await self._v1.balance_transactions.list_async({"ending_before": after_ref, "limit": limit})
-        return [stripe_shapes.balance_transaction(one.to_dict()) for one in reversed(page.data)]
+        params: BalanceTransactionListParams = {"limit": PAGE} if after_ref is None else {"ending_before": after_ref, "limit": limit}
+        return await _oldest_first(
+            self._v1.balance_transactions.list_async(params), stripe_shapes.balance_transaction, after_ref=after_ref, limit=limit
+        )
 
     async def create_connect_account(self, *, operator_id: str, email: str, country: str, idempotency_key: str) -> ConnectAccount:
-        async with _translated():
-            made = await self._v1.accounts.create_async(
+        return await _asked(
+            self._v1.accounts.create_async(
                 {
                     "type": "express",
                     "country": country,
@@ -265,33 +248,25 @@ class StripeGateway:
                     "metadata": {OPERATOR_ID: operator_id},
                 },
                 {"idempotency_key": idempotency_key},
-            )
-        return stripe_shapes.connect_account(made.to_dict())
+            ),
+            stripe_shapes.connect_account,
+        )
 
     async def fetch_connect_account(self, account_ref: str) -> ConnectAccount:
-        async with _translated():
-            found = await self._v1.accounts.retrieve_async(account_ref)
-        return stripe_shapes.connect_account(found.to_dict())
+        return await _asked(self._v1.accounts.retrieve_async(account_ref), stripe_shapes.connect_account)
 
     async def create_onboarding_link(self, account_ref: str, *, return_url: str, refresh_url: str) -> str:
-        async with _translated():
-            link = await self._v1.account_links.create_async(
-                {"account": account_ref, "type": "account_onboarding", "return_url": return_url, "refresh_url": refresh_url}
-            )
-        return link.url
+        """The address of the page where the operator gives the provider what it wants to know. Valid for minutes."""
+        link = self._v1.account_links.create_async(
+            {"account": account_ref, "type": "account_onboarding", "return_url": return_url, "refresh_url": refresh_url}
+        )
+        return await _asked(link, lambda made: str(made["url"]))
 
     async def create_transfer(
-        self,
-        *,
-        payout_id: str,
-        account_ref: str,
-        amount_minor: int,
-        currency: str,
-        metadata: dict[str, str],
-        idempotency_key: str,
+        self, *, payout_id: str, account_ref: str, amount_minor: int, currency: str, metadata: dict[str, str], idempotency_key: str
     ) -> TransferState:
-        async with _translated():
-            made = await self._v1.transfers.create_async(
+        return await _asked(
+            self._v1.transfers.create_async(
                 {
                     "amount": amount_minor,
                     "currency": currency.lower(),
@@ -299,47 +274,82 @@ class StripeGateway:
                     "metadata": {**metadata, PAYOUT_ID: payout_id},
                 },
                 {"idempotency_key": idempotency_key},
-            )
-        return stripe_shapes.transfer_state(made.to_dict())
+            ),
+            stripe_shapes.transfer_state,
+        )
 
     async def find_transfers(self, *, account_ref: str, payout_id: str) -> list[TransferState]:
-        async with _translated():
-            page = await self._v1.transfers.list_async({"destination": account_ref, "limit": PAGE})
-            found = [stripe_shapes.transfer_state(one.to_dict()) async for one in page.auto_paging_iter()]
+        found = await _all(self._v1.transfers.list_async({"destination": account_ref, "limit": PAGE}), stripe_shapes.transfer_state)
         return [one for one in found if one.payout_id == payout_id]
 
     async def reverse_transfer(
         self, *, reversal_id: str, transfer_ref: str, amount_minor: int, metadata: dict[str, str], idempotency_key: str
     ) -> ReversalState:
-        async with _translated():
-            made = await self._v1.transfers.reversals.create_async(
+        return await _asked(
+            self._v1.transfers.reversals.create_async(
                 transfer_ref,
                 {"amount": amount_minor, "metadata": {**metadata, REVERSAL_ID: reversal_id}},
                 {"idempotency_key": idempotency_key},
-            )
-        return stripe_shapes.reversal_state(made.to_dict())
+            ),
+            stripe_shapes.reversal_state,
+        )
 
     async def fetch_dispute(self, dispute_ref: str) -> DisputeState:
-        async with _translated():
-            found = await self._v1.disputes.retrieve_async(dispute_ref)
-        return stripe_shapes.dispute_state(found.to_dict())
+        return await _asked(self._v1.disputes.retrieve_async(dispute_ref), stripe_shapes.dispute_state)
 
     async def submit_dispute_evidence(self, dispute_ref: str, *, evidence: dict[str, str], idempotency_key: str) -> DisputeState:
-        async with _translated():
-            answered = await self._v1.disputes.update_async(
+        return await _asked(
+            self._v1.disputes.update_async(
                 dispute_ref,
                 {"evidence": cast("DisputeUpdateParamsEvidence", evidence), "submit": True},
                 {"idempotency_key": idempotency_key},
-            )
-        return stripe_shapes.dispute_state(answered.to_dict())
+            ),
+            stripe_shapes.dispute_state,
+        )
 
 
-async def _oldest(first: stripe.ListObject[Any], read: Callable[[dict[str, Any]], T], limit: int) -> list[T]:
-    """The oldest `limit` of a list that Stripe gives newest first only: page through to its end."""
-    last: deque[Any] = deque(maxlen=limit)
-    async for one in first.auto_paging_iter():
-        last.append(one)
-    return [read(one.to_dict()) for one in reversed(last)]
+async def _asked(call: Awaitable[stripe.StripeObject], read: Callable[[dict[str, Any]], T]) -> T:
+    """One call, read into ours."""
+    async with _translated():
+        return read((await call).to_dict())
+
+
+async def _all(call: Awaitable[stripe.ListObject[Any]], read: Callable[[dict[str, Any]], T]) -> list[T]:
+    """All pages of a list."""
+    async with _translated():
+        return [read(one.to_dict()) async for one in (await call).auto_paging_iter()]
+
+
+async def _oldest_first(
+    call: Awaitable[stripe.ListObject[Any]], read: Callable[[dict[str, Any]], T], *, after_ref: str | None, limit: int
+) -> list[T]:
+    """The page next newer than the cursor; without one the oldest `limit` of all, for which the list is walked to its end."""
+    async with _translated():
+        page = await call
+        rows: deque[Any] = deque(maxlen=limit)
+        if after_ref is not None:
+            rows.extend(page.data)
+        else:
+            rows.extend([one async for one in page.auto_paging_iter()])
+    return [read(one.to_dict()) for one in reversed(rows)]
+
+
+async def _past_stored_errors(key: str, call: Callable[[str], Awaitable[T]]) -> T:
+    """For calls that move no money: an answered 5xx stays under its key for a day, so the next key of a fixed row is tried.
+
+    The row is the same whenever the call is repeated, so a repeated call ends at the same object.
+    """
+    for number in range(1, KEYS_IN_A_ROW):
+        try:
+            return await call(key if number == 1 else f"{key}:{number}")
+        except stripe.APIError as error:
+            if not _answered(error):
+                raise
+    return await call(f"{key}:{KEYS_IN_A_ROW}")
+
+
+def _answered(error: stripe.StripeError) -> bool:
+    return (error.http_status or 0) >= 500  # noqa: PLR2004 - HTTP
 
 
 @asynccontextmanager
@@ -363,7 +373,8 @@ def _gateway_error(error: stripe.StripeError) -> GatewayError:
         case stripe.AuthenticationError() | stripe.PermissionError():
             return GatewayError(message, code=error.code or type(error).__name__)
         case _:
-            return GatewayUnreachable(message, code=error.code)
+            code = error.code or (f"http_{error.http_status}" if error.http_status else None)
+            return GatewayUnreachable(message, code=code, answered=_answered(error))
 
 
 def _refused(error: stripe.CardError | stripe.InvalidRequestError, message: str) -> GatewayError:

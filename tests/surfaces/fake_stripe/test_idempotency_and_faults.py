@@ -61,13 +61,31 @@ async def test_a_key_is_forgotten_after_a_day_and_a_doubled_create_then_moves_no
 
 async def test_a_stored_server_error_is_replayed_until_the_key_is_forgotten(bad: FakeStripe) -> None:
     card = await bad.saved_card()
-    await bad.fault(CREATE, "server_error")
+    intent = await bad.intent(card)
+    await bad.fault(CONFIRM, "server_error")
     for _ in range(2):
-        with pytest.raises(GatewayUnreachable):
-            await bad.intent(card, key="k")
-    assert (await bad.books())["payment_intents"] == []
+        with pytest.raises(GatewayUnreachable) as unknown:
+            await bad.confirm(intent, card, key="k")
+        assert (unknown.value.answered, unknown.value.code) == (True, "http_500")
+    assert (await bad.gateway.fetch_payment_intent(intent.ref)).status == "requires_confirmation"
     await bad.stage("clock", {"advance_s": DAY_S + 1})
-    assert (await bad.intent(card, key="k")).status == "requires_confirmation"
+    assert (await bad.confirm(intent, card, key="k")).status == "succeeded"
+
+
+@pytest.mark.parametrize("endpoint", ["POST /v1/customers", "POST /v1/checkout/sessions", CREATE])
+async def test_what_moves_no_money_steps_past_a_stored_error_and_stays_repeatable(bad: FakeStripe, endpoint: str) -> None:
+    await bad.fault(endpoint, "server_error")
+    card = await bad.saved_card()
+    first, second = [await bad.intent(card, key="k") for _ in range(2)]
+    assert first == second
+
+
+async def test_what_moves_no_money_gives_up_when_every_answer_is_an_error(bad: FakeStripe) -> None:
+    card = await bad.saved_card()
+    await bad.stage("faults", {"rates": {"server_error_rate": 1.0}})
+    with pytest.raises(GatewayUnreachable):
+        await bad.intent(card)
+    assert len((await bad.stage("faults"))["struck"]) == 1
 
 
 async def test_a_charge_may_be_made_and_answered_with_a_stored_error(bad: FakeStripe) -> None:
@@ -85,8 +103,9 @@ async def test_a_lost_reply_is_replayed_under_its_key_and_charges_once(bad: Fake
     card = await bad.saved_card()
     intent = await bad.intent(card)
     await bad.fault(CONFIRM, "lost_reply")
-    with pytest.raises(GatewayUnreachable):
+    with pytest.raises(GatewayUnreachable) as unknown:
         await bad.confirm(intent, card, key="k")
+    assert not unknown.value.answered
     assert (await bad.confirm(intent, card, key="k")).status == "succeeded"
     assert len((await bad.books())["charges"]) == 1
 
