@@ -2,16 +2,11 @@
 
 from uuid import UUID
 
-from app.core.database import Connection, Pool, transaction
+from app.core.database import Pool, transaction
 from app.core.jobs import Job, enqueue
 
 
 async def retry_webhook(pool: Pool, delivery_id: UUID) -> None:
     """Queues the try; the job itself finds out whether the delivery is still due."""
     async with transaction(pool) as conn:
-        await retry_webhook_within(conn, delivery_id)
-
-
-async def retry_webhook_within(conn: Connection, delivery_id: UUID) -> None:
-    """The same inside the transaction that claimed the timer."""
-    await enqueue(conn, [Job(entrypoint="deliver_webhook", subject_id=delivery_id)])
+        await enqueue(conn, [Job(entrypoint="deliver_webhook", subject_id=delivery_id)])
