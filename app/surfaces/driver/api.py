@@ -26,6 +26,7 @@ from app.surfaces.driver.views import DutySheet
 MAX_CHECK_INS = 200
 MAX_POSITIONS = 500
 MAX_DELAY_MIN = 1440
+OUR_DAYS = (2000, 2100)
 
 
 class CheckInWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -130,8 +131,8 @@ def arrival_of(wish: CheckInWish, index: int) -> ScannedPass | NamedPerson:
 
 
 def aware(moment: datetime, field: str) -> datetime:
-    """A time with its offset. Raises Invalid naming the field for one without."""
-    if moment.tzinfo is None:
+    """A time of our days with its offset. Raises Invalid naming the field for any other."""
+    if moment.tzinfo is None or not OUR_DAYS[0] <= moment.year < OUR_DAYS[1]:
         message = "Send the time with its offset, such as 2027-01-16T05:40:00Z."
         raise Invalid(message, fields=(FieldError(field=field, message=message),))
     return moment
