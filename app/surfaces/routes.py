@@ -12,6 +12,7 @@ from app.surfaces.partner import api as partner_api
 from app.surfaces.partner import embedding, webhook_pages
 from app.surfaces.partner import pages as partner_pages
 from app.surfaces.rider import api as rider_api
+from app.surfaces.rider import browse_pages, pledge_pages
 from app.surfaces.sign_in import demo
 from app.surfaces.sign_in import pages as sign_in_pages
 from app.surfaces.webhooks import api as webhooks_api
@@ -20,6 +21,8 @@ ROUTES: list[ControllerRouterHandler] = [
     *driver_api.ROUTES,
     *driver_pages.ROUTES,
     *rider_api.ROUTES,
+    *browse_pages.ROUTES,
+    *pledge_pages.ROUTES,
     *organiser_api.ROUTES,
     *doctor.ROUTES,
     *partner_api.ROUTES,

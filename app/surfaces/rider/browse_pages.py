@@ -1,0 +1,284 @@
+"""Pages for finding a trip: the first page, an event, a trip with its pledge form, proposing a stop."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+from litestar.response import Template
+
+from app.core.database import Connection, Pool
+from app.core.errors import Conflict, Invalid, NotFound, Refusal, Unavailable
+from app.domain.events import store as events
+from app.domain.events.model import Event, StopState
+from app.domain.partners import store as partners
+from app.domain.payments.gateway import PaymentGateway
+from app.domain.pledges import store as pledges
+from app.domain.pledges.model import MAX_PEOPLE, PledgeState
+from app.domain.trips import store as trips
+from app.domain.trips.model import SELLING, Trip
+from app.flows.open_card_page import open_card_page
+from app.flows.place_pledge import PledgeWish, place_pledge
+from app.flows.propose_stop import propose_stop
+from app.settings import Settings
+from app.surfaces.rider.reading import NO_EVENT, NO_TRIP, read_event, read_public_trips, read_trip_detail
+from app.surfaces.rider.views import EventView, TripDetail, TripView, view_event, view_trip
+from app.web.actors import Actor, CurrentActor
+from app.web.forms import read_form
+from app.web.pages import errors_by_field, page, see_other
+
+NEAR_M = 150_000.0
+EVENTS_SHOWN = 60
+
+
+class EventCard(msgspec.Struct, frozen=True, kw_only=True):
+    """An event on the first page with its trips at a glance."""
+
+    event: EventView
+    trips: list[TripView]
+    from_minor: int
+    selling: int
+
+
+class PledgeForm(msgspec.Struct, frozen=True, kw_only=True):
+    """The pledge form as it is sent."""
+
+    key: str
+    stop_id: UUID
+    name: str
+    email: str
+    legs: str = "both"
+    seats: int = 0
+    wheelchairs: int = 0
+    phone: str = ""
+    needs: str = ""
+    card: str = "new"
+    terms: str = ""
+    via: str = ""
+
+
+class ProposeForm(msgspec.Struct, frozen=True, kw_only=True):
+    """The form that proposes a stop."""
+
+    name: str
+    lat: float
+    lon: float
+    address: str = ""
+    insist: str = ""
+
+
+@get("/", include_in_schema=False)
+async def home(
+    request: Request[Any, Any, Any], pool: NamedDependency[Pool], settings: NamedDependency[Settings], actor: CurrentActor,
+    q: FromQuery[str | None] = None, lat: FromQuery[str | None] = None, lon: FromQuery[str | None] = None,
+) -> Template:  # fmt: skip
+    """Coming events, by search or near me."""
+    near = place_of(lat, lon)
+    async with pool.acquire() as conn:
+        found = await events.list_events(conn, search=q or None, near=near, radius_m=NEAR_M, after=None, limit=EVENTS_SHOWN)
+        cards = await event_cards(conn, found, settings.base_url)
+    return page(request, "rider/home.html", actor=actor, cards=cards, q=q or "", near=near is not None)
+
+
+def place_of(lat: str | None, lon: str | None) -> tuple[float, float] | None:
+    """The position a form carries; None when it carries none."""
+    try:
+        return (float(lat), float(lon)) if lat and lon else None
+    except ValueError:
+        return None
+
+
+async def event_cards(conn: Connection, found: list[Event], base_url: str) -> list[EventCard]:
+    """Events with their public trips."""
+    by_event: dict[UUID, list[Trip]] = {event.id: [] for event in found}
+    for trip in await read_public_trips(conn, list(by_event)):
+        by_event[trip.event_id].append(trip)
+    cards = []
+    for event in found:
+        views = [view_trip(trip, event.currency, base_url) for trip in by_event[event.id]]
+        cards.append(
+            EventCard(
+                event=view_event(event, base_url),
+                trips=views,
+                from_minor=min((view.price_both_minor for view in views), default=0),
+                selling=sum(view.state in SELLING for view in views),
+            )
+        )
+    return cards
+
+
+@get("/e/{code:str}", include_in_schema=False)
+async def event_page(
+    request: Request[Any, Any, Any],
+    code: FromPath[str],
+    pool: NamedDependency[Pool],
+    settings: NamedDependency[Settings],
+    actor: CurrentActor,
+) -> Template:
+    """An event with its departure board."""
+    async with pool.acquire() as conn:
+        event_id = await events.find_event_id(conn, code)
+        if event_id is None:
+            raise NotFound(NO_EVENT, code="unknown_event")
+        card = (await event_cards(conn, [await read_event(conn, event_id)], settings.base_url))[0]
+    return page(request, "rider/event.html", actor=actor, event=card.event, trips=card.trips)
+
+
+@get("/trips/{code:str}", include_in_schema=False)
+async def trip_page(
+    request: Request[Any, Any, Any], code: FromPath[str], pool: NamedDependency[Pool], settings: NamedDependency[Settings], actor: CurrentActor,
+    via: FromQuery[str | None] = None,
+) -> Template:  # fmt: skip
+    """A trip, live, with the form that pledges to it."""
+    detail = await detail_by_code(pool, code, settings)
+    return await show_trip(request, pool, actor, detail, values={"via": via or ""}, errors={})
+
+
+@get("/trips/{code:str}/board", include_in_schema=False)
+async def trip_board(
+    request: Request[Any, Any, Any],
+    code: FromPath[str],
+    pool: NamedDependency[Pool],
+    settings: NamedDependency[Settings],
+    actor: CurrentActor,
+) -> Template:
+    """The part of the trip's page that follows its state."""
+    return page(request, "rider/_trip_board.html", actor=actor, **detail_views(await detail_by_code(pool, code, settings)))
+
+
+async def detail_by_code(pool: Pool, code: str, settings: Settings) -> TripDetail:
+    """A public trip by its code, or NotFound."""
+    async with pool.acquire() as conn:
+        trip_id = await trips.find_trip_id(conn, code)
+    if trip_id is None:
+        raise NotFound(NO_TRIP, code="unknown_trip")
+    return await read_trip_detail(pool, trip_id, settings.base_url)
+
+
+def detail_views(detail: TripDetail) -> dict[str, Any]:
+    """What the trip's templates need."""
+    return {"trip": detail.trip, "event": detail.event, "stops": detail.stops, "selling": detail.trip.state in SELLING}
+
+
+async def show_trip(
+    request: Request[Any, Any, Any], pool: Pool, actor: Actor, detail: TripDetail, *, values: dict[str, Any], errors: dict[str, str], status: int = 200
+) -> Template:  # fmt: skip
+    """The trip's page with a pledge form that keeps what was typed."""
+    async with pool.acquire() as conn:
+        card = await pledges.find_saved_card(conn, actor.account_id) if actor.account_id else None
+    defaults = {
+        "key": uuid4().hex, "stop_id": "", "name": actor.name, "email": actor.email, "legs": "both", "seats": 1, "wheelchairs": 0, "phone": "",
+        "needs": "", "card": "saved" if card else "new", "via": "",
+    }  # fmt: skip
+    return page(
+        request,
+        "rider/trip.html",
+        actor=actor,
+        status=status,
+        values={**defaults, **values},
+        errors=errors,
+        saved_card=card.card_label if card else None,
+        max_people=MAX_PEOPLE,
+        approved=[stop for stop in detail.stops if stop.state is StopState.APPROVED],
+        **detail_views(detail),
+    )
+
+
+@post("/trips/{code:str}/pledge", include_in_schema=False, status_code=200)
+async def pledge_form(
+    request: Request[Any, Any, Any], code: FromPath[str], pool: NamedDependency[Pool], settings: NamedDependency[Settings],
+    gateway: NamedDependency[PaymentGateway], actor: CurrentActor,
+) -> Response[Any]:  # fmt: skip
+    """Places the pledge and goes on to the card page; faults come back with everything that was typed."""
+    detail = await detail_by_code(pool, code, settings)
+    typed = {name: str(value) for name, value in (await request.form()).items()}
+    try:
+        form = await read_form(request, PledgeForm)
+        if form.terms != "yes":
+            raise Invalid.field("terms", "Please agree to the terms: without them no card may be charged.")
+        async with pool.acquire() as conn:
+            via = await partners.find_key(conn, form.via) if form.via else None
+        placed = await place_pledge(
+            pool, detail.trip.id, wish_of(form), key=form.key, body=msgspec.json.encode(form), secret=settings.secret, account_id=actor.account_id,
+            partner_key_id=via.id if via else None,
+        )  # fmt: skip
+    except Invalid as invalid:
+        return await show_trip(request, pool, actor, detail, values=typed, errors=errors_by_field(invalid), status=422)
+    except Refusal as refused:
+        return await show_trip(
+            request, pool, actor, detail, values={**typed, "key": uuid4().hex}, errors={"": refused.detail}, status=refused.status
+        )
+    manage_path = f"/p/{placed.manage_token}"
+    if placed.pledge.state is not PledgeState.PENDING_CARD:
+        return see_other(manage_path)
+    try:
+        url = await open_card_page(pool, placed.pledge.id, gateway=gateway, base_url=settings.base_url, manage_token=placed.manage_token)
+    except (Unavailable, Conflict):
+        return see_other(manage_path)
+    return see_other(url)
+
+
+def wish_of(form: PledgeForm) -> PledgeWish:
+    """The form in the flow's words."""
+    legs = ("outbound", "return") if form.legs == "both" else (form.legs,)
+    return PledgeWish(
+        stop_id=form.stop_id, name=form.name, email=form.email, phone=form.phone, needs=form.needs, locale="en", seats=form.seats,
+        wheelchairs=form.wheelchairs, legs=legs, payment_method="saved" if form.card == "saved" else None,
+    )  # fmt: skip
+
+
+@get("/trips/{code:str}/propose-stop", include_in_schema=False)
+async def propose_page(
+    request: Request[Any, Any, Any],
+    code: FromPath[str],
+    pool: NamedDependency[Pool],
+    settings: NamedDependency[Settings],
+    actor: CurrentActor,
+) -> Template:
+    """The form that proposes a stop."""
+    detail = await detail_by_code(pool, code, settings)
+    return page(request, "rider/propose_stop.html", actor=actor, values={}, near=[], **detail_views(detail))
+
+
+@post("/trips/{code:str}/propose-stop", include_in_schema=False, status_code=200)
+async def propose_form(
+    request: Request[Any, Any, Any],
+    code: FromPath[str],
+    pool: NamedDependency[Pool],
+    settings: NamedDependency[Settings],
+    actor: CurrentActor,
+) -> Response[Any]:
+    """Offers stops near by first; adds the new one when the rider insists."""
+    detail = await detail_by_code(pool, code, settings)
+    typed = {name: str(value) for name, value in (await request.form()).items()}
+    views = {"values": typed, "near": [], **detail_views(detail)}
+    try:
+        form = await read_form(request, ProposeForm)
+        found = await propose_stop(
+            pool, detail.trip.id, name=form.name, address=form.address, lat=form.lat, lon=form.lon, insist=form.insist == "yes"
+        )
+    except Invalid as invalid:
+        return page(request, "rider/propose_stop.html", actor=actor, status=422, **{**views, "errors": errors_by_field(invalid)})
+    if found.stop is None:
+        return page(request, "rider/propose_stop.html", actor=actor, **{**views, "near": found.near})
+    return see_other(f"/trips/{code}", flash="proposed")
+
+
+@get("/trips/{code:str}/map.json", include_in_schema=False)
+async def trip_map(code: FromPath[str], pool: NamedDependency[Pool], settings: NamedDependency[Settings]) -> dict[str, Any]:
+    """The trip's stops and venue as GeoJSON."""
+    detail = await detail_by_code(pool, code, settings)
+    points = [("venue", detail.event.venue, detail.event.lon, detail.event.lat)]
+    points += [("stop", stop.name, stop.lon, stop.lat) for stop in detail.stops if stop.state is StopState.APPROVED]
+    return {
+        "type": "FeatureCollection",
+        "features": [
+            {"type": "Feature", "properties": {"kind": kind, "name": name}, "geometry": {"type": "Point", "coordinates": [lon, lat]}}
+            for kind, name, lon, lat in points
+        ],
+    }
+
+
+ROUTES = [home, event_page, trip_page, trip_board, pledge_form, propose_page, propose_form, trip_map]

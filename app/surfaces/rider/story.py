@@ -1,0 +1,128 @@
+"""A pledge's story in plain words and dates: what happened, what comes next, what it costs."""
+
+import msgspec
+
+from app.domain.events.model import Event
+from app.domain.payments.model import Payment, PaymentState, Refund, RefundState
+from app.domain.pledges.model import Pledge, PledgeState
+from app.domain.trips.model import PROMISED, Trip, TripState
+from app.web.formats import money, stamp
+
+P, T, C = PledgeState, TripState, PaymentState
+
+
+class Chapter(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the timeline macro."""
+
+    title: str
+    meta: str
+    text: str
+    tone: str
+    state: str
+
+
+class Headline(msgspec.Struct, frozen=True, kw_only=True):
+    """What matters now, in one sentence, and how it feels."""
+
+    title: str
+    text: str
+    tone: str
+
+
+def headline(pledge: Pledge, trip: Trip, charges: list[Payment]) -> Headline:
+    """The one thing the rider wants to know first."""
+    amount = money(pledge.amount_minor, pledge.currency)
+    by = stamp(trip.deadline_at, trip.zone)
+    waiting = next((c for c in charges if c.state in {C.NEEDS_ACTION, C.RETRYABLE}), None)
+    if waiting is not None and pledge.state in {P.CONFIRMED, P.PAID}:
+        until = stamp(waiting.collect_until, trip.zone)
+        if waiting.state is C.NEEDS_ACTION:
+            return Headline(
+                title="Your bank wants your approval", text=f"One tap, and your seats are paid. They stay yours until {until}.", tone="wait"
+            )
+        return Headline(
+            title="Your card did not work", text=f"Use another card or try again. Your seats stay yours until {until}.", tone="bad"
+        )
+    told = {
+        P.PENDING_CARD: (
+            "One step left: save your card",
+            f"Your seats are held for 15 minutes. You pay {amount} only if the trip is confirmed by {by}.",
+            "wait",
+        ),
+        P.ACTIVE: ("Your seats count", f"You pay {amount} only if the trip is confirmed by {by}. Otherwise nothing.", "good"),
+        P.CONFIRMED: ("It runs! Your card is being charged", f"{amount}, once. This takes a moment.", "good"),
+        P.PAID: ("It runs, and you are on it", f"{amount} paid with {pledge.card_label}.", "good"),
+        P.TRAVELLED: ("Thank you for riding along", "", "good"),
+        P.NO_SHOW: ("We missed you", "You were not checked in on this trip.", "info"),
+        P.LAPSED: (
+            "Your held seats went back on sale",
+            "No card was saved within 15 minutes. Nothing was charged. Save a card now and you are back in if seats remain.",
+            "void",
+        ),
+        P.REFUSED: ("Your pledge was not counted", "This card stands for too many people on this trip. Nothing was charged.", "bad"),
+        P.WITHDRAWN: ("You withdrew", "Nothing was charged and your card is forgotten.", "void"),
+        P.RELEASED: ("This trip does not run", "Nothing was charged and your card is forgotten.", "void"),
+        P.DROPPED: ("Your seats were given up", "Your card could not be charged in time. Nothing was charged.", "bad"),
+        P.REFUNDED: ("You get everything back", f"{amount} on the way to your card.", "info"),
+    }[pledge.state]
+    return Headline(title=told[0], text=told[1], tone=told[2])
+
+
+def story(pledge: Pledge, trip: Trip, event: Event, charges: list[Payment], refunds: list[Refund]) -> list[Chapter]:
+    """The pledge's past and, as long as it lives, what comes next."""
+    chapters = [done("You pledged", stamp(pledge.created_at, trip.zone), f"{pledge.people} from {trip.origin}")]
+    if pledge.card_label:
+        chapters.append(done("Card saved", "", f"{pledge.card_label}. Saving it charged nothing."))
+    if trip.state in PROMISED:
+        chapters.append(done("The trip was confirmed", "", f"At least {trip.minimum} people are going."))
+    chapters += [charge_chapter(charge, trip.zone) for charge in charges]
+    chapters += [refund_chapter(refund, trip.zone) for refund in refunds]
+    if pledge.state in {P.PENDING_CARD, P.ACTIVE} and trip.state is T.OPEN:
+        chapters.append(
+            ahead("Go or no-go", stamp(trip.deadline_at, trip.zone), f"The trip is confirmed the moment {trip.minimum} people are in.")
+        )
+    if pledge.state in {P.ACTIVE, P.CONFIRMED, P.PAID} and event.booking_closed_at is None:
+        chapters.append(
+            ahead("Booking closes", stamp(event.booking_closes_at, trip.zone), "Until then you may change your stop, seats or card.")
+        )
+    if pledge.state in {P.CONFIRMED, P.PAID} and trip.state in {T.CONFIRMED}:
+        chapters.append(ahead("Buses and times", "", "You get your departure time and boarding pass by mail."))
+    return chapters
+
+
+def charge_chapter(charge: Payment, zone: str) -> Chapter:
+    """What became of a charge."""
+    amount = money(charge.amount_minor, charge.currency)
+    settled = stamp(charge.settled_at, zone) if charge.settled_at else ""
+    if charge.state is C.SUCCEEDED:
+        return done(f"{amount} charged", settled, "Your receipt is in your mail.")
+    if charge.state is C.NEEDS_ACTION:
+        return Chapter(title=f"{amount}: your bank asks first", meta="", text="Approve it and you are done.", tone="wait", state="ahead")
+    if charge.state is C.RETRYABLE:
+        again = f"We try again on {stamp(charge.next_attempt_at, zone)}." if charge.next_attempt_at else "Use another card."
+        return Chapter(title=f"{amount} could not be charged", meta="", text=again, tone="bad", state="ahead")
+    if charge.state in {C.VOID, C.ABANDONED}:
+        return done(f"{amount} was not charged", settled, "")
+    if charge.state in {C.DISPUTED, C.WON, C.LOST}:
+        return done(f"{amount} is disputed at your bank", settled, "")
+    return ahead(f"{amount} is being charged", "", "This takes a moment.")
+
+
+def refund_chapter(refund: Refund, zone: str) -> Chapter:
+    """What goes back."""
+    amount = money(refund.amount_minor, refund.currency)
+    if refund.state is RefundState.SUCCEEDED:
+        return done(
+            f"{amount} refunded", stamp(refund.settled_at, zone) if refund.settled_at else "", "Banks take 5 to 10 working days to show it."
+        )
+    return ahead(f"{amount} is going back to you", "", "")
+
+
+def done(title: str, meta: str, text: str) -> Chapter:
+    """Something that happened."""
+    return Chapter(title=title, meta=meta, text=text, tone="good", state="done")
+
+
+def ahead(title: str, meta: str, text: str) -> Chapter:
+    """Something to come."""
+    return Chapter(title=title, meta=meta, text=text, tone="", state="ahead")
