@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from app.stage.errors import StageError
+from app.stage.orphans import end_orphans
 from app.stage.postgres import lock_home
 from app.stage.postgres_home import forget_kept_home, kept_home
 from app.stage.roles import Secrets, new_secrets
@@ -54,5 +55,6 @@ class DemoFolder:
             if lock is None:
                 raise StageError("a demo is running: stop it first, then start over")
             with lock:
+                end_orphans(home / "data")
                 forget_kept_home(self.state, server_user())
         shutil.rmtree(self.folder, ignore_errors=True)

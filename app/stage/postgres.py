@@ -74,7 +74,7 @@ class EmbeddedPostgres:
         password = (self._home / "password").read_text().strip()
         return f"postgresql://{SUPERUSER}:{password}@127.0.0.1:{self._port}/{database}"
 
-    def start(self, *, lock_timeout_s: float = 30.0) -> None:
+    def start(self, *, lock_timeout_s: float = 5.0) -> None:
         """Take the home's lock, recover from a crashed predecessor, start, and return once connections are accepted.
 
         A second start after `stop` or `kill` listens on the same port, so that waiting clients find it again.
