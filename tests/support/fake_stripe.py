@@ -21,8 +21,9 @@ WEBHOOK_SECRET = "whsec_test"
 class FakeStripe:
     """One running fake. `gateway` is the real SDK against it; `stage` posts to its control room."""
 
-    def __init__(self, child: Child, url: str) -> None:
+    def __init__(self, child: Child, url: str, journal: Path) -> None:
         self.child = child
+        self.journal = journal
         self.url = url
         self.gateway = StripeGateway(api_key=API_KEY, base_url=url, timeout_s=10.0)
         self.http = httpx.AsyncClient(base_url=url, trust_env=False, timeout=10.0)
@@ -91,12 +92,13 @@ async def fake_stripe(folder: Path, *options: str) -> AsyncIterator[FakeStripe]:
     """A fake Stripe with its journal in `folder`, ended with the block."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    arguments = ("--port", str(port), "--state", str(folder / "stripe.journal"), *options)
+    journal = folder / "stripe.journal"
+    arguments = ("--port", str(port), "--state", str(journal), *options)
     child = Child(
         Role(name="fake-stripe", module="app.stage.fake_stripe", arguments=arguments, ready_url=f"{url}/_stage/ready"), log_folder=folder
     )
     await child.start()
-    fake = FakeStripe(child, url)
+    fake = FakeStripe(child, url, journal)
     try:
         yield fake
     finally:

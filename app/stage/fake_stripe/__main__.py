@@ -18,6 +18,24 @@ from app.stage.fake_stripe.web import build_app
 from app.stage.fake_stripe.world import Terms, World
 
 BACKLOG = 2048
+EVENTS_WANTED = (
+    "checkout.session.completed",
+    "checkout.session.expired",
+    "setup_intent.succeeded",
+    "setup_intent.setup_failed",
+    "payment_intent.succeeded",
+    "payment_intent.payment_failed",
+    "payment_intent.requires_action",
+    "payment_intent.canceled",
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "transfer.reversed",
+    "account.updated",
+)
 
 
 class Server(uvicorn.Server):
@@ -38,10 +56,14 @@ class Server(uvicorn.Server):
 @click.option("--public-url", default=None, help="Where browsers reach the hosted pages. Default: http://HOST:PORT.")
 @click.option("--webhook-url", default=None, help="Where events are posted. Default: nowhere.")
 @click.option("--webhook-secret", default="", help="Signs webhooks (whsec_...).")
-@click.option("--webhook-events", default="*", show_default=True, help="Comma-separated event types the endpoint wants.")
+@click.option(
+    "--webhook-events", default=",".join(EVENTS_WANTED), help="Comma-separated types the endpoint wants, `*` for all. [what we act on]"
+)
 @click.option("--state", type=click.Path(dir_okay=False, path_type=Path), default=None, help="Journal file. Default: memory only.")
 @click.option("--settle-after-s", default=2 * 86_400, show_default=True, help="When a charge becomes available balance.")
-@click.option("--rate-limited/--no-rate-limits", default=False, help="25/s per endpoint and 100/s in all, else 429.")
+@click.option("--rate-limited/--no-rate-limits", default=False, help="Answer 429 beyond the two limits below.")
+@click.option("--account-requests-per-s", default=100, show_default=True, help="Stripe: 100, a sandbox 25.")
+@click.option("--endpoint-requests-per-s", default=25, show_default=True)
 @click.option("--connect-onboarding/--no-connect-onboarding", default=False, help="New accounts wait for their onboarding link.")
 @click.option("--seed", default=1, show_default=True, help="Of the dice for faults.")
 @click.option("--server-error-rate", default=0.0, help="Share of POSTs answered 500 with nothing done.")
@@ -66,6 +88,8 @@ def main(
     state: Path | None,
     settle_after_s: int,
     rate_limited: bool,
+    account_requests_per_s: int,
+    endpoint_requests_per_s: int,
     connect_onboarding: bool,
     seed: int,
     **rates: float,
@@ -82,6 +106,8 @@ def main(
         enabled_events=frozenset(one.strip() for one in webhook_events.split(",")),
         settle_after_s=settle_after_s,
         rate_limited=rate_limited,
+        account_requests_per_s=account_requests_per_s,
+        endpoint_requests_per_s=endpoint_requests_per_s,
         connect_enabled_at_once=not connect_onboarding,
     )
     world = World(terms=terms, books=Books(state), chaos=Chaos(msgspec.convert(rates, Rates), seed))

@@ -60,7 +60,8 @@ class Desk:
     def __init__(self, world: World) -> None:
         self.world = world
         self.routes = Routes()
-        self.limits = Limits()
+        terms = world.terms
+        self.limits = Limits(account_per_s=terms.account_requests_per_s, endpoint_per_s=terms.endpoint_requests_per_s)
         self.replies = Replies(world.books)
         self.seen: deque[Seen] = deque(maxlen=REQUESTS_REMEMBERED)
 

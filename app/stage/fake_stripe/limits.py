@@ -1,7 +1,4 @@
-"""Stripe's request limits: 100 a second for the account, 25 a second for each endpoint, as token buckets on the fake's clock."""
-
-ACCOUNT_PER_S = 100
-ENDPOINT_PER_S = 25
+"""Stripe's request limits, for the account and for each endpoint, as token buckets on the fake's clock."""
 
 
 class Bucket:
@@ -24,7 +21,7 @@ class Bucket:
 class Limits:
     """Which request is one too many."""
 
-    def __init__(self, *, account_per_s: int = ACCOUNT_PER_S, endpoint_per_s: int = ENDPOINT_PER_S) -> None:
+    def __init__(self, *, account_per_s: int, endpoint_per_s: int) -> None:
         self._account_per_s = account_per_s
         self._endpoint_per_s = endpoint_per_s
         self._buckets: dict[str, Bucket] = {}

@@ -37,6 +37,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     dispute_fee_minor: int = 2000
     settle_after_s: int = 2 * 86_400
     rate_limited: bool = False
+    account_requests_per_s: int = 100
+    endpoint_requests_per_s: int = 25
     connect_enabled_at_once: bool = True
 
 

@@ -68,7 +68,7 @@ async def endpoint() -> AsyncIterator[Endpoint]:
 
 @pytest_asyncio.fixture
 async def hooked(endpoint: Endpoint, tmp_path: Path) -> AsyncIterator[FakeStripe]:
-    async with fake_stripe(tmp_path, "--webhook-url", endpoint.url, "--webhook-secret", WEBHOOK_SECRET) as fake:
+    async with fake_stripe(tmp_path, "--webhook-url", endpoint.url, "--webhook-secret", WEBHOOK_SECRET, "--webhook-events", "*") as fake:
         yield fake
 
 
@@ -88,6 +88,13 @@ async def test_every_webhook_is_signed_and_its_event_can_be_fetched(hooked: Fake
     assert completed.reference == "pledge-1"
     for event in events:
         assert await hooked.gateway.fetch_event(event.id) == event
+
+
+async def test_only_events_the_endpoint_wants_are_sent(endpoint: Endpoint, tmp_path: Path) -> None:
+    async with fake_stripe(tmp_path, "--webhook-url", endpoint.url, "--webhook-secret", WEBHOOK_SECRET) as fake:
+        await fake.charge(await fake.saved_card())
+        await wait_until_async(lambda: settled(fake), "the webhooks")
+        assert sorted(endpoint.types()) == ["checkout.session.completed", "payment_intent.succeeded", "setup_intent.succeeded"]
 
 
 async def test_webhooks_come_doubled_and_shuffled_when_told_so(hooked: FakeStripe, endpoint: Endpoint) -> None:

@@ -75,7 +75,7 @@ def test_exactly_one_check_digit_fits(body: int) -> None:
 
 
 def test_the_limits_are_25_an_endpoint_and_100_in_all_each_second() -> None:
-    limits = Limits()
+    limits = Limits(account_per_s=100, endpoint_per_s=25)
     passed = [limits.reason_to_refuse(f"endpoint-{number % 5}", 1000.0) for number in range(150)]
     assert passed.count(None) == 100
     assert passed[100:] == ["global-rate"] * 25 + ["endpoint-rate"] * 25
