@@ -158,8 +158,9 @@ class GatewayRefused(GatewayError):
 class GatewayUnreachable(GatewayError):
     """Outcome unknown (timeout, connection cut, 5xx, the same key still in flight): look the object up before doing anything again.
 
-    `answered` tells a 5xx from silence. The provider keeps such an answer under the idempotency key and repeats it for 24 hours, so once
-    a look-up has shown that nothing was done, the next try needs another key. After silence the same key is the safe one.
+    `answered` tells a 5xx from silence. The provider keeps such an answer under the idempotency key and repeats it for 24 hours: once a
+    look-up has shown that nothing was done, the next try needs another key. After silence the same key is the safe one. Creations here
+    do so themselves (the object is looked for by our id, then made under a further key); confirmations leave it to the caller.
     """
 
     def __init__(self, message: str, *, code: str | None = None, answered: bool = False) -> None:
@@ -185,7 +186,7 @@ class NotFound(GatewayError):
 
 @runtime_checkable
 class PaymentGateway(Protocol):
-    """The provider's side of payments. Nothing that moves money is retried here: the caller's own row decides what happens next."""
+    """The provider's side of payments. Nothing whose outcome is unknown is repeated here: the caller's own row decides what follows."""
 
     async def create_setup_session(
         self,

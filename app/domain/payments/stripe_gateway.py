@@ -1,7 +1,7 @@
 """The payment gateway on the `stripe` SDK: the only file that imports it.
 
 SDK retries are off. A request whose outcome is unknown surfaces as GatewayUnreachable, and our own payment row decides what follows.
-Only what moves no money (customers, card pages, unconfirmed intents) steps past an error that Stripe stored under the key.
+Only an error that Stripe answered with, and would repeat under its key for a day, is stepped past: after looking for the object.
 """
 
 from collections import deque
@@ -18,6 +18,8 @@ from stripe.params import (
     EventListParams,
     PaymentIntentConfirmParams,
     PaymentIntentCreateParams,
+    RefundCreateParams,
+    TransferCreateParams,
 )
 from stripe.params.checkout import SessionCreateParams
 
@@ -99,33 +101,29 @@ class StripeGateway:
     ) -> SetupSession:
         """See PaymentGateway. The page's expiry is reckoned from Stripe's clock, as the customer's creation shows it."""
         metadata = {REFERENCE: reference}
-        async with _translated():
-            customer = await _past_stored_errors(
-                f"{idempotency_key}:customer",
-                lambda key: self._v1.customers.create_async({"email": email, "metadata": metadata}, {"idempotency_key": key}),
-            )
-            created = datetime.fromtimestamp(customer.created, UTC)
-            until = min(max(expires_at, created + SHORTEST_SESSION), created + LONGEST_SESSION)
-            page: SessionCreateParams = {
-                "mode": "setup",
-                "customer": customer.id,
-                "allowed_payment_method_types": ["card"],
-                "success_url": success_url,
-                "cancel_url": cancel_url,
-                "expires_at": int(until.timestamp()),
-                "client_reference_id": reference,
-                "metadata": metadata,
-                "setup_intent_data": {"metadata": metadata},
-            }
-            session = await _past_stored_errors(
-                f"{idempotency_key}:session", lambda key: self._v1.checkout.sessions.create_async(page, {"idempotency_key": key})
-            )
-        setup = session.setup_intent
+        customer = await _past_stored_errors(
+            f"{idempotency_key}:customer",
+            lambda key: _asked(self._v1.customers.create_async({"email": email, "metadata": metadata}, {"idempotency_key": key}), dict),
+        )
+        created = datetime.fromtimestamp(customer["created"], UTC)
+        until = min(max(expires_at, created + SHORTEST_SESSION), created + LONGEST_SESSION)
+        page: SessionCreateParams = {
+            "mode": "setup",
+            "customer": customer["id"],
+            "allowed_payment_method_types": ["card"],
+            "success_url": success_url,
+            "cancel_url": cancel_url,
+            "expires_at": int(until.timestamp()),
+            "client_reference_id": reference,
+            "metadata": metadata,
+            "setup_intent_data": {"metadata": metadata},
+        }
+        session = await _past_stored_errors(
+            f"{idempotency_key}:session",
+            lambda key: _asked(self._v1.checkout.sessions.create_async(page, {"idempotency_key": key}), dict),
+        )
         return SetupSession(
-            id=session.id,
-            url=session.url or "",
-            customer_ref=customer.id,
-            setup_intent_ref=setup if setup is None or isinstance(setup, str) else setup.id,
+            id=session["id"], url=session["url"] or "", customer_ref=customer["id"], setup_intent_ref=session.get("setup_intent")
         )
 
     async def fetch_setup_session(self, session_ref: str) -> SetupOutcome:
@@ -167,8 +165,11 @@ class StripeGateway:
             "description": description,
             "metadata": {**metadata, PAYMENT_ID: payment_id},
         }
-        made = _past_stored_errors(idempotency_key, lambda key: self._v1.payment_intents.create_async(wanted, {"idempotency_key": key}))
-        return await _asked(made, stripe_shapes.intent_state)
+        return await _past_stored_errors(
+            idempotency_key,
+            lambda key: _asked(self._v1.payment_intents.create_async(wanted, {"idempotency_key": key}), stripe_shapes.intent_state),
+            look=lambda: self.find_payment_intents(customer_ref=customer_ref, payment_id=payment_id),
+        )
 
     async def confirm_payment_intent(
         self, intent_ref: str, *, payment_method_ref: str, off_session: bool, return_url: str | None, idempotency_key: str
@@ -197,12 +198,12 @@ class StripeGateway:
     async def create_refund(
         self, *, refund_id: str, intent_ref: str, amount_minor: int, metadata: dict[str, str], idempotency_key: str
     ) -> RefundState:
-        return await _asked(
-            self._v1.refunds.create_async(
-                {"payment_intent": intent_ref, "amount": amount_minor, "metadata": {**metadata, REFUND_ID: refund_id}},
-                {"idempotency_key": idempotency_key},
-            ),
-            stripe_shapes.refund_state,
+        ours = {**metadata, REFUND_ID: refund_id}
+        wanted: RefundCreateParams = {"payment_intent": intent_ref, "amount": amount_minor, "metadata": ours}
+        return await _past_stored_errors(
+            idempotency_key,
+            lambda key: _asked(self._v1.refunds.create_async(wanted, {"idempotency_key": key}), stripe_shapes.refund_state),
+            look=lambda: self.find_refunds(intent_ref=intent_ref, refund_id=refund_id),
         )
 
     async def fetch_refund(self, refund_ref: str) -> RefundState:
@@ -265,17 +266,16 @@ class StripeGateway:
     async def create_transfer(
         self, *, payout_id: str, account_ref: str, amount_minor: int, currency: str, metadata: dict[str, str], idempotency_key: str
     ) -> TransferState:
-        return await _asked(
-            self._v1.transfers.create_async(
-                {
-                    "amount": amount_minor,
-                    "currency": currency.lower(),
-                    "destination": account_ref,
-                    "metadata": {**metadata, PAYOUT_ID: payout_id},
-                },
-                {"idempotency_key": idempotency_key},
-            ),
-            stripe_shapes.transfer_state,
+        wanted: TransferCreateParams = {
+            "amount": amount_minor,
+            "currency": currency.lower(),
+            "destination": account_ref,
+            "metadata": {**metadata, PAYOUT_ID: payout_id},
+        }
+        return await _past_stored_errors(
+            idempotency_key,
+            lambda key: _asked(self._v1.transfers.create_async(wanted, {"idempotency_key": key}), stripe_shapes.transfer_state),
+            look=lambda: self.find_transfers(account_ref=account_ref, payout_id=payout_id),
         )
 
     async def find_transfers(self, *, account_ref: str, payout_id: str) -> list[TransferState]:
@@ -334,22 +334,22 @@ async def _oldest_first(
     return [read(one.to_dict()) for one in reversed(rows)]
 
 
-async def _past_stored_errors(key: str, call: Callable[[str], Awaitable[T]]) -> T:
-    """For calls that move no money: an answered 5xx stays under its key for a day, so the next key of a fixed row is tried.
+async def _past_stored_errors(key: str, make: Callable[[str], Awaitable[T]], *, look: Callable[[], Awaitable[list[T]]] | None = None) -> T:
+    """Make an object past errors that Stripe stored under its key: `look` for it, then try the next key of a fixed row.
 
-    The row is the same whenever the call is repeated, so a repeated call ends at the same object.
+    An answered 5xx is over, so what a look does not show then was not made. Silence is not over and is raised at once. Without `look`
+    a second object must do no harm. The row is the same whenever the call is repeated, so a repeated call ends at the same object.
     """
-    for number in range(1, KEYS_IN_A_ROW):
+    for number in range(1, KEYS_IN_A_ROW + 1):
         try:
-            return await call(key if number == 1 else f"{key}:{number}")
-        except stripe.APIError as error:
-            if not _answered(error):
+            return await make(key if number == 1 else f"{key}:{number}")
+        except GatewayUnreachable as error:
+            if not error.answered:
                 raise
-    return await call(f"{key}:{KEYS_IN_A_ROW}")
-
-
-def _answered(error: stripe.StripeError) -> bool:
-    return (error.http_status or 0) >= 500  # noqa: PLR2004 - HTTP
+            if look is not None and (found := await look()):
+                return found[0]
+            last = error
+    raise last
 
 
 @asynccontextmanager
@@ -374,7 +374,7 @@ def _gateway_error(error: stripe.StripeError) -> GatewayError:
             return GatewayError(message, code=error.code or type(error).__name__)
         case _:
             code = error.code or (f"http_{error.http_status}" if error.http_status else None)
-            return GatewayUnreachable(message, code=code, answered=_answered(error))
+            return GatewayUnreachable(message, code=code, answered=(error.http_status or 0) >= 500)  # noqa: PLR2004 - HTTP
 
 
 def _refused(error: stripe.CardError | stripe.InvalidRequestError, message: str) -> GatewayError:

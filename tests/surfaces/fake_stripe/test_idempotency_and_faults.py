@@ -15,6 +15,7 @@ from app.domain.payments.stripe_gateway import StripeGateway
 from tests.support.fake_stripe import FakeStripe, fake_stripe
 
 CREATE = "POST /v1/payment_intents"
+REFUND = "POST /v1/refunds"
 CONFIRM = "POST /v1/payment_intents/{intent}/confirm"
 DAY_S = 86_400
 
@@ -97,6 +98,26 @@ async def test_what_moves_no_money_steps_past_a_stored_error_and_stays_repeatabl
     card = await bad.saved_card()
     first, second = [await bad.intent(card, key=key) for _ in range(2)]
     assert first == second
+
+
+@pytest.mark.parametrize("fault", ["server_error", "server_error_after_effect"])
+async def test_a_refund_steps_past_a_stored_error_and_is_made_once(bad: FakeStripe, key: str, fault: str) -> None:
+    paid = await bad.charge(await bad.saved_card(), amount_minor=3200)
+    await bad.fault(REFUND, fault)
+    wanted: dict[str, Any] = {"refund_id": key, "intent_ref": paid.ref, "amount_minor": 1000, "metadata": {}, "idempotency_key": key}
+    first, second = [await bad.gateway.create_refund(**wanted) for _ in range(2)]
+    assert first == second
+    assert len([one for one in (await bad.books())["refunds"] if one["payment_intent"] == paid.ref]) == 1
+
+
+async def test_a_refund_that_nobody_answered_for_is_not_tried_again_here(bad: FakeStripe, key: str) -> None:
+    paid = await bad.charge(await bad.saved_card(), amount_minor=3200)
+    await bad.fault(REFUND, "lost_reply")
+    with pytest.raises(GatewayUnreachable) as unknown:
+        await bad.gateway.create_refund(refund_id=key, intent_ref=paid.ref, amount_minor=1000, metadata={}, idempotency_key=key)
+    assert not unknown.value.answered
+    (found,) = await bad.gateway.find_refunds(intent_ref=paid.ref, refund_id=key)
+    assert found.status == "succeeded"
 
 
 async def test_what_moves_no_money_gives_up_when_every_answer_is_an_error(bad: FakeStripe) -> None:
