@@ -6,8 +6,11 @@ from app.surfaces.driver import api as driver_api
 from app.surfaces.driver import pages as driver_pages
 from app.surfaces.open_data import api as open_data_api
 from app.surfaces.open_data import reference
+from app.surfaces.operator import api as operator_api
+from app.surfaces.operator import fleet_api
 from app.surfaces.organiser import api as organiser_api
-from app.surfaces.organiser import doctor
+from app.surfaces.organiser import dispatch_api, doctor, money_pages
+from app.surfaces.organiser import pages as organiser_pages
 from app.surfaces.partner import api as partner_api
 from app.surfaces.partner import embedding, webhook_pages
 from app.surfaces.partner import pages as partner_pages
@@ -24,7 +27,12 @@ ROUTES: list[ControllerRouterHandler] = [
     *browse_pages.ROUTES,
     *pledge_pages.ROUTES,
     *organiser_api.ROUTES,
+    *organiser_pages.ROUTES,
+    *money_pages.ROUTES,
+    *dispatch_api.ROUTES,
     *doctor.ROUTES,
+    *operator_api.ROUTES,
+    *fleet_api.ROUTES,
     *partner_api.ROUTES,
     *partner_pages.ROUTES,
     *webhook_pages.ROUTES,
