@@ -17,9 +17,9 @@ function sheet(title, className, ...content) {
 export const showRoutes = (place, links) => sheet(`To ${place.name}`, "duty-sheet-routes", links);
 
 const INCIDENTS = [
-  ["Late by 15 min", { kind: "late", delay_min: 15 }],
-  ["Late by 30 min", { kind: "late", delay_min: 30 }],
-  ["Late by 60 min", { kind: "late", delay_min: 60 }],
+  ["15 min late", { kind: "late", delay_min: 15 }],
+  ["30 min late", { kind: "late", delay_min: 30 }],
+  ["60 min late", { kind: "late", delay_min: 60 }],
   ["Breakdown", { kind: "breakdown", delay_min: 0 }],
   ["Accident", { kind: "accident", delay_min: 0 }],
   ["Something else", { kind: "other", delay_min: 0 }],
@@ -31,7 +31,7 @@ export function showIncident(phone, report) {
     "duty-sheet-incident",
     h("p", {}, "One tap tells all riders of this bus and your operator. In an emergency call 112 or 911 first."),
     h("div", { class: "duty-choices" }, INCIDENTS.map(([words, what]) => h("button", { class: "button button-large", type: "button", "data-incident": what.kind, onclick: () => (dialog.close(), report(what, words)) }, words))),
-    h("a", { class: "button button-large duty-wide", href: `tel:${phone.replaceAll(" ", "")}` }, `Call the dispatcher ${phone}`),
+    h("a", { class: "button button-large duty-wide", href: `tel:${phone.replaceAll(" ", "")}` }, `Call dispatch ${phone.replaceAll(" ", "\u00a0")}`),
   );
   return dialog;
 }

@@ -289,7 +289,7 @@ function more() {
     "section",
     { class: "duty-foot" },
     h("button", { class: "button duty-wide", type: "button", "aria-pressed": String(state.sharing), onclick: () => share(!state.sharing) }, state.sharing ? "Position is shared: stop" : "Share the bus's position"),
-    h("a", { class: "button duty-wide", href: `tel:${manifest.event.dispatcher_phone.replaceAll(" ", "")}` }, `Call the dispatcher ${manifest.event.dispatcher_phone}`),
+    h("a", { class: "button duty-wide", href: `tel:${manifest.event.dispatcher_phone.replaceAll(" ", "")}` }, `Call dispatch ${manifest.event.dispatcher_phone.replaceAll(" ", "\u00a0")}`),
     h("a", { class: "button duty-wide", href: `/d/${token}/sheet.pdf` }, "The sheet on paper (PDF)"),
     h("p", { class: "duty-version" }, `${manifest.event.name} · duty ${manifest.duty_code} · manifest version ${version}`),
     state.trouble && !state.sharing && h("p", { class: "duty-version" }, state.trouble),

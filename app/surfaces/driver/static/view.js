@@ -35,6 +35,8 @@ export function nextStop(step, index, count, roll, now, actions) {
     h(
       "div",
       { class: "duty-when" },
+      checked && h("p", { class: "duty-count" }, h("b", {}, `${roll.count(step.parties, step.leg)}/${headCount(step.parties)}`), " aboard"),
+      step.kind === "set-down" && h("p", { class: "duty-count" }, h("b", {}, String(headCount(step.parties))), " get off"),
       h("p", { class: "duty-clock" }, h("time", { datetime: moment }, clock(moment, zone)), h("span", { class: "duty-zone" }, zoneName(moment, zone))),
       h(
         "p",
@@ -43,8 +45,6 @@ export function nextStop(step, index, count, roll, now, actions) {
         late > 4 && h("strong", { class: "duty-late" }, `planned ${plural(late, "minute")} ago`),
       ),
     ),
-    checked && h("p", { class: "duty-count" }, h("b", {}, String(roll.count(step.parties, step.leg))), ` of ${headCount(step.parties)} aboard`),
-    step.kind === "set-down" && h("p", { class: "duty-count" }, h("b", {}, String(headCount(step.parties))), " get off here"),
     h("button", { class: "button duty-wide", type: "button", onclick: () => actions.navigate(step.place) }, "Navigate there"),
   );
 }
@@ -63,6 +63,7 @@ export function partyRow(party, leg, roll, actions) {
       { class: "duty-who" },
       h("strong", { class: "duty-name" }, party.name),
       h("span", { class: "duty-seats" }, `${placesOf(party)} · ${party.public_code}`),
+      people > 1 && !done && aboard > 0 && h("span", { class: "duty-part" }, `${aboard} of ${people} aboard`),
       party.needs && h("span", { class: "duty-needs" }, party.needs),
       roll.hasConflict(party, leg) && h("span", { class: "duty-conflict" }, "Checked in twice: look at the passes"),
       waits && h("span", { class: "duty-waits" }, "waiting to be sent"),
@@ -72,17 +73,17 @@ export function partyRow(party, leg, roll, actions) {
       : h(
           "div",
           { class: "duty-buttons" },
-          h(
-            "button",
-            { class: "button button-primary duty-aboard", type: "button", "aria-label": `${party.name}: ${people === 1 ? "aboard" : `all ${people} aboard`}`, onclick: () => actions.board(party, missing, leg) },
-            people === 1 ? "Aboard" : aboard ? `Other ${missing.length}` : `All ${people}`,
-          ),
           people > 1 &&
             h(
               "button",
-              { class: "button duty-one", type: "button", "aria-label": `${party.name}: one more aboard, ${aboard} of ${people} so far`, onclick: () => actions.board(party, missing.slice(0, 1), leg) },
-              `+1 (${aboard}/${people})`,
+              { class: "button duty-one", type: "button", "aria-label": `${party.name}: +1 aboard, ${aboard} of ${people} so far`, onclick: () => actions.board(party, missing.slice(0, 1), leg) },
+              "+1",
             ),
+          h(
+            "button",
+            { class: "button button-primary duty-aboard", type: "button", "aria-label": `${party.name}: ${people === 1 ? "aboard" : aboard ? `other ${missing.length} aboard` : `all ${people} aboard`}`, onclick: () => actions.board(party, missing, leg) },
+            people === 1 ? "Aboard" : aboard ? `Other ${missing.length}` : `All ${people}`,
+          ),
         ),
   );
 }
