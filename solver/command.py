@@ -5,16 +5,31 @@ from collections.abc import Callable
 from pathlib import Path
 
 from solver.checking import check_plan
+from solver.picture import draw_svg
 from solver.plan import encode_plan
 from solver.problem import ProblemError
 from solver.reading import load_problem
-from solver.result import Progress
+from solver.report import write_html
+from solver.result import Progress, Result
 from solver.search import Search
 from solver.stopping import TimeLimit
 
 
 def to_stderr(message: str) -> None:
     sys.stderr.write(message + "\n")
+
+
+def write_answers(result: Result, *, out: str | Path | None, svg: str | Path | None, html: str | Path | None) -> None:
+    """Writes the plan, and the picture and report where asked for. Raises OSError."""
+    data = encode_plan(result.plan)
+    if out is None:
+        sys.stdout.write(data.decode() + "\n")
+    else:
+        Path(out).write_bytes(data)
+    if svg is not None:
+        Path(svg).write_text(draw_svg(result.problem, result.plan), encoding="utf-8")
+    if html is not None:
+        Path(html).write_text(write_html(result), encoding="utf-8")
 
 
 SOLVED, FAULTY_PLAN, BROKEN_FILE = 0, 1, 2
@@ -49,11 +64,7 @@ def solve_file(
         return BROKEN_FILE
     result = Search(problem, TimeLimit(time_limit_s), seed, on_progress=on_progress, threads=threads).run()
     try:
-        data = encode_plan(result.plan)
-        if out is None:
-            sys.stdout.write(data.decode() + "\n")
-        else:
-            Path(out).write_bytes(data)
+        write_answers(result, out=out, svg=svg, html=html)
     except OSError as error:
         complain(f"{error.filename}: cannot be written ({error.strerror})")
         return BROKEN_FILE

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from solver.admit import Gate, admit
-from solver.children import Answer, Crew, Job
+from solver.children import Crew
 from solver.draft import Draft
 from solver.instance import Instance
 from solver.plan import Plan
 from solver.problem import Problem
 from solver.published import Published
 from solver.result import Progress, Result
+from solver.rounds import Rounds
 from solver.start import greedy_draft
 from solver.stopping import SearchState, Stop
 from solver.writing import gap_of, write_plan
@@ -26,7 +27,6 @@ def greedy_opening(gate: Gate) -> "Opening":
     return Opening(draft=greedy_draft(gate, range(len(gate.instance.riders))))
 
 
-ROUTE_S = 0.5
 GRACE_S = 0.3  # how long before the limit the search stops handing out work
 
 
@@ -82,7 +82,7 @@ class Search:
             self.opening = self._make_opening(self.gate)
             self.best = self.opening.draft
             self.report("start")
-            if self.best.duties and not self.opening.published and not self.over():
+            if self.best.duties and not self.over():
                 self.improve(crew)
             lost = crew.lost
         self.report("done")
@@ -120,9 +120,21 @@ class Search:
         limit = self.stop.time_limit_s
         return 10.0**9 if limit is None else limit - GRACE_S - self.seconds()
 
+    def rank(self, draft: Draft) -> tuple[int, int]:
+        """Smaller is better: persons left behind, then cost and what changes to a published plan are taken to cost."""
+        published = self.opening.published
+        extra = sum(published.penalty(duty) for duty in draft.duties) if published else 0
+        return draft.persons_left(self.instance), draft.cost + extra
+
+    def by_iterations(self) -> int | None:
+        """The number of neighbourhoods to stop at, if that and not the clock is the limit."""
+        return self.stop.iteration_limit if self.stop.time_limit_s is None else None
+
     def offer(self, draft: Draft) -> None:
-        """Takes a draft if it is better than the best."""
-        if draft.rank(self.instance) < self.best.rank(self.instance):
+        """Takes a draft if it is better than the best, everyone seated who still fits."""
+        if draft.left:
+            draft = admit(self.gate, draft.duties, draft.left, fixed=self.opening.fixed)
+        if self.rank(draft) < self.rank(self.best):
             self.best = draft
             self.improved_s, self.improved_at = self.seconds(), self.iterations
             self.report("improve")
@@ -141,11 +153,5 @@ class Search:
             self.on_progress(line)
 
     def improve(self, crew: Crew) -> None:
-        seconds = max(0.05, min(ROUTE_S, self.remaining_s() / 2))
-        crew.start(0, Job("route", {"seconds": seconds, "improve": True}), seconds + 3)
-        while crew.busy(0) and not self.over():
-            crew.poll(min(0.1, self.remaining_s()), self.on_routed)
-
-    def on_routed(self, _seat: int, answer: Answer) -> None:
-        if isinstance(answer.value, Draft):
-            self.offer(admit(self.gate, answer.value.duties, answer.value.left))
+        """Other starts and the bound first, then rounds of improvement until the end."""
+        Rounds(self, crew).run()

@@ -1,0 +1,327 @@
+"""The improvement loop: take a few neighbouring duties apart, find the best way to put them together again, repeat.
+
+LP by GLOP first: a neighbourhood whose relaxation cannot win is dropped at once, and in the others every column whose
+reduced cost exceeds what there is to win. CP-SAT with one worker and deterministic work does the rest.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from solver.admit import Gate
+from solver.draft import Draft, Duty, make_duty, needed_stops
+from solver.instance import Ints
+from solver.milp import NO_UPPER, Programme, solve_integer, solve_linear
+from solver.neighbourhood import MAX_COLUMNS, Books, Columns, Demand, columns_of, demand_of
+from solver.paths import stop_bits
+from solver.pricing import EMPTY_PATHS, NEVER, Paths, price_many
+from solver.published import Published
+from solver.seating import Bus, seat
+
+FREE_PER_SIZE = 5
+GIVE_UP = 15
+RETURN_AT = 0.004  # how much dearer than the best a draft may stay before the search goes back
+BLUR = 0.2
+KICKS = 2
+KEEP = 400
+MOST_DUTIES = 7
+WORK = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """How long to improve: so many iterations, or so many seconds."""
+
+    seconds: float | None
+    iterations: int | None
+    seed: int
+    size: int = 8  # stops per neighbourhood to begin with
+    max_size: int = 18
+
+
+class Improver:
+    """Improves drafts of one instance; remembers paths and failed neighbourhoods between slices."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate, self.instance = gate, gate.instance
+        self.fixed = 0
+        self.published: Published | None = None
+        self.count = self.instance.rates.count
+        self.books = Books(self.instance)
+        sides = self.instance.sides
+        self.apart = sides[0].secs + sides[0].secs.T + sides[1].secs + sides[1].secs.T
+        self.proxy = self._proxy()
+        self.tried: set[int] = set()
+        self.size = 0
+        self.last: Draft | None = None
+        self.stats: Counter[str] = Counter()
+
+    def _proxy(self) -> NDArray[np.float64]:
+        """Class x stop: the hire of a duty to that stop alone."""
+        instance = self.instance
+        stops = np.arange(1, instance.stops + 1)
+        paths = [
+            Paths(
+                driving=side.secs[0, 1:][None, :],
+                dwell=np.array(instance.dwell[1:])[None, :],
+                metres=side.metres[0, 1:][None, :],
+                last=stops[None, :],
+            )
+            for side in instance.sides
+        ]
+        klasses = np.arange(len(instance.classes))[:, None]
+        both = price_many(instance, klasses, paths[0], paths[1])
+        one = np.minimum(price_many(instance, klasses, paths[0], EMPTY_PATHS), price_many(instance, klasses, EMPTY_PATHS, paths[1]))
+        return np.where(both < NEVER, both, np.where(one < NEVER, one, np.inf)).astype(np.float64)
+
+    def set_out(self, *, fixed: int = 0, published: Published | None = None, count: Ints | None = None) -> None:
+        """What the next slices must leave alone, stay close to, and how many vehicles of each class they may use."""
+        self.fixed, self.published = fixed, published
+        self.count = self.instance.rates.count if count is None else count
+
+    def weight(self, duty: Duty) -> int:
+        """What a duty counts in comparisons: its cost and what its changes to a published plan are taken to cost."""
+        return duty.cost + (self.published.penalty(duty) if self.published else 0)
+
+    def run(self, draft: Draft, piece: Slice, on_better: Callable[[Draft], None] | None = None) -> tuple[Draft, int]:
+        """-> the best draft of a slice, and how many neighbourhoods it looked at."""
+        rng = np.random.default_rng(piece.seed)
+        until = None if piece.seconds is None else time.monotonic() + piece.seconds
+        duties, left, best, best_rank = list(draft.duties), list(draft.left), draft, self.rank(draft)
+        self.size = piece.size if draft is not self.last else self.size
+        failures = 0.0
+        done = 0
+        while (piece.iterations is None or done < piece.iterations) and (until is None or time.monotonic() < until):
+            done += 1
+            if len(duties) <= self.fixed:
+                break
+            chosen = self.choose(duties, rng)
+            key = hash((self.size, tuple(sorted((duties[i].klass, duties[i].parties) for i in chosen))))
+            if key in self.tried:
+                failures += 0.25
+            else:
+                self.tried.add(key)
+                better = self.rebuild(duties, left, chosen, None)
+                if better is None:
+                    failures += 1
+                else:
+                    new, left = better
+                    gone = set(chosen)
+                    duties = [d for i, d in enumerate(duties) if i not in gone] + new
+                    failures = max(0.0, failures - 10)
+                    self.stats["accepted"] += 1
+                    now = Draft(tuple(duties), tuple(left))
+                    if (rank := self.rank(now)) < best_rank:
+                        best, best_rank = now, rank
+                        if on_better is not None:
+                            on_better(best)
+            if failures > GIVE_UP and self.size < piece.max_size:
+                self.size, failures = self.size + 1, 0.0
+            elif failures > GIVE_UP:
+                self.stats["kicks"] += 1
+                if self.rank(Draft(tuple(duties), tuple(left))) > (best_rank[0], round(best_rank[1] * (1 + RETURN_AT * rng.random()))):
+                    duties, left = list(best.duties), list(best.left)
+                duties, left = self.kick(duties, left, rng)
+                self.size, failures = piece.size, 0.0
+            self.books.trim()
+        self.last = best
+        return best, done
+
+    def rank(self, draft: Draft) -> tuple[int, int]:
+        """Smaller is better: persons left behind, then weight."""
+        return draft.persons_left(self.instance), sum(self.weight(duty) for duty in draft.duties)
+
+    def kick(self, duties: list[Duty], left: list[int], rng: np.random.Generator) -> tuple[list[Duty], list[int]]:
+        """Puts one neighbourhood together differently, by prices that are a little wrong."""
+        for _ in range(KICKS):
+            chosen = self.choose(duties, rng)
+            worse = self.rebuild(duties, left, chosen, rng)
+            if worse is not None:
+                gone = set(chosen)
+                duties, left = [d for i, d in enumerate(duties) if i not in gone] + worse[0], worse[1]
+        return duties, left
+
+    def choose(self, duties: list[Duty], rng: np.random.Generator) -> list[int]:
+        """The duties around a random stop until their stops are many enough; at least one, fixed ones never."""
+        free = range(self.fixed, len(duties))
+        centre = self.centre(duties, rng)
+        noise = rng.random(len(duties)) * 1800
+        near = sorted((min(int(self.apart[centre, s]) for s in duties[i].stops) + float(noise[i]), i) for i in free)
+        limit = int(rng.integers(max(3, self.size - 3), self.size + 1))
+        stops: set[int] = set()
+        chosen: list[int] = []
+        for _, i in near:
+            if len(chosen) > 1 and len(stops | duties[i].stops) > limit:
+                continue
+            stops |= duties[i].stops
+            chosen.append(i)
+            if len(chosen) >= MOST_DUTIES or len(stops) >= limit:
+                break
+        return chosen
+
+    def centre(self, duties: list[Duty], rng: np.random.Generator) -> int:
+        duty = duties[int(rng.integers(self.fixed, len(duties)))]
+        stops = sorted(duty.stops)
+        return stops[int(rng.integers(len(stops)))]
+
+    def rebuild(
+        self, duties: list[Duty], left: list[int], chosen: list[int], noise: np.random.Generator | None
+    ) -> tuple[list[Duty], list[int]] | None:
+        """A better set of duties for the riders of the chosen ones and those left behind nearby, or None.
+
+        With `noise` prices are blurred and a dearer set is welcome too, if it leaves nobody else behind.
+        """
+        instance = self.instance
+        parties = [party for i in chosen for party in duties[i].parties]
+        stops = {instance.riders[party].stop for party in parties}
+        waiting = [p for p in left if instance.riders[p].stop in stops and self.gate.servable(p)]
+        demand = demand_of(instance, [*parties, *waiting])
+        used = Counter(duty.klass for duty in duties)
+        used.subtract(duties[i].klass for i in chosen)
+        klasses, free = self.offered(stops, used, {duties[i].klass for i in chosen})
+        columns = columns_of(instance, self.books, demand, klasses)
+        if columns is None or len(columns) > MAX_COLUMNS:
+            self.stats["too large"] += 1
+            return None
+        now = sum(self.weight(duties[i]) for i in chosen)
+        persons = sum(instance.riders[p].persons for p in waiting)
+        if noise is not None:
+            blurred = columns.cost * (1 + BLUR * noise.random(len(columns)))
+            columns = replace(columns, cost=blurred.astype(np.int64))
+            now = round(now * (1 + BLUR))
+        else:
+            columns = columns.with_duties(instance, demand, [duties[i] for i in chosen])
+        self.stats["columns"] += len(columns)
+        picked = self.pick(demand, columns, klasses, free, now, persons, present=0 if noise is not None else len(chosen))
+        if picked is None:
+            return None
+        made, still = self.seated(demand, columns, picked)
+        if made is None:
+            self.stats["not seated"] += 1
+            return None
+        behind = sum(instance.riders[p].persons for p in still)
+        if (behind > persons) if noise is not None else (behind, sum(map(self.weight, made))) >= (persons, now):
+            return None
+        seated = set(parties) | set(waiting)
+        return made, [p for p in left if p not in seated] + still
+
+    def offered(self, stops: set[int], used: Counter[int], freed: set[int]) -> tuple[Ints, Ints]:
+        """-> the classes on offer and how many vehicles of each: those set free, and per size the nearest free ones."""
+        free = self.count.copy()
+        for k, number in used.items():
+            free[k] -= number
+        near = self.proxy[:, [s - 1 for s in stops]].min(1)
+        near[free <= 0] = np.inf
+        chosen = set(freed)
+        sizes = self.instance.rates.seats
+        order = np.argsort(near, kind="stable")
+        taken: Counter[int] = Counter()
+        for k in order.tolist():
+            if not np.isfinite(near[k]):
+                break
+            if taken[int(sizes[k])] < FREE_PER_SIZE:
+                taken[int(sizes[k])] += 1
+                chosen.add(k)
+        klasses = np.array(sorted(chosen), np.int64)
+        return klasses, free[klasses]
+
+    def pick(self, demand: Demand, columns: Columns, klasses: Ints, free: Ints, now: int, behind: int, present: int) -> list[int] | None:
+        """-> numbers of the columns to use (repeated if used twice), or None if nothing better exists.
+
+        The last `present` columns are the duties there are, which the integer programme starts from.
+        """
+        programme, slack = covering(demand, columns, klasses, free, now, behind)
+        allowed = now + slack * behind
+        relaxed = solve_linear(programme)
+        if relaxed is None or relaxed.value >= allowed - 1:
+            self.stats["lp"] += 1
+            return None
+        keep = np.flatnonzero(relaxed.reduced <= allowed - relaxed.value)
+        if len(keep) > KEEP:
+            keep = np.sort(keep[np.argpartition(relaxed.reduced[keep], KEEP - 1)[:KEEP]])
+        old = np.arange(len(columns) - present, len(columns))
+        spare = np.arange(len(columns), len(programme.cost)) if behind else old[:0]
+        keep = np.unique(np.concatenate([keep, old, spare]))
+        self.stats["mip"] += 1
+        self.stats["kept"] += len(keep)
+        small = restricted(programme, keep)
+        hint = np.isin(keep, old).astype(np.float64)
+        hint[np.searchsorted(keep, spare)] = small.upper[np.searchsorted(keep, spare)]
+        work = WORK * max(1.0, (len(demand.points) / 8) ** 3)
+        answer = solve_integer(small, work=work, seconds=4.0, hint=hint if present else None)
+        if answer.value is None or (present and answer.value >= allowed - 0.5):
+            return None
+        return [int(keep[j]) for j in np.flatnonzero(answer.x > 0) for _ in range(int(answer.x[j])) if keep[j] < len(columns)]
+
+    def seated(self, demand: Demand, columns: Columns, picked: list[int]) -> tuple[list[Duty] | None, list[int]]:
+        """Seats the parties on the picked columns -> the duties, and who got no seat; (None, ..) if a duty turned out impossible."""
+        instance = self.instance
+        buses = []
+        for j in picked:
+            meant = {p: int(columns.seats[j, n]) for n, p in enumerate(demand.points) if columns.seats[j, n] + columns.wheels[j, n]}
+            k = instance.classes[int(columns.klass[j])]
+            buses.append(Bus(seats=k.seats, places=k.places, meant=meant))
+        groups, left = seat(instance, buses, demand.parties)
+        made: list[Duty] = []
+        for j, parties in zip(picked, groups, strict=True):
+            if parties:
+                duty = best_duty(self.books, int(columns.klass[j]), parties)
+                if duty is None:
+                    return None, left
+                made.append(duty)
+        return made, left
+
+
+def best_duty(books: Books, klass: int, parties: list[int]) -> Duty | None:
+    """The cheapest duty of a class for these parties over all orders in the books."""
+    out, back = needed_stops(books.instance, parties)
+    pairs = books.pairs((stop_bits(out), stop_bits(back)))
+    made = [make_duty(books.instance, klass, a.order if a else (), b.order if b else (), parties) for a, b in pairs]
+    return min((duty for duty in made if not isinstance(duty, str)), key=lambda duty: duty.cost, default=None)
+
+
+def covering(demand: Demand, columns: Columns, klasses: Ints, free: Ints, now: int, behind: int) -> tuple[Programme, int]:
+    """Cover seats and wheelchairs of every point within the vehicles there are -> the programme, and the price of leaving a person.
+
+    Columns past the given ones leave people behind, which costs more than everything here together.
+    """
+    points, count = len(demand.points), len(columns)
+    slack = 2 * now + 1 if behind else 0
+    spare = np.arange(2 * points) if behind else np.zeros(0, np.int64)
+    seat_c, seat_p = np.nonzero(columns.seats)
+    wheel_c, wheel_p = np.nonzero(columns.wheels)
+    place = np.searchsorted(klasses, columns.klass)
+    rows = np.concatenate([seat_p, points + wheel_p, 2 * points + place, spare])
+    numbers = np.concatenate([seat_c, wheel_c, np.arange(count), count + spare])
+    values = np.concatenate([columns.seats[seat_c, seat_p], columns.wheels[wheel_c, wheel_p], np.ones(count + len(spare), np.int64)])
+    upper = free[place].astype(np.float64)
+    needs = np.concatenate([demand.seats, demand.wheels]).astype(np.float64)
+    return Programme(
+        cost=np.concatenate([columns.cost, np.full(len(spare), slack)]).astype(np.float64),
+        upper=np.concatenate([upper, np.minimum(needs, behind)[: len(spare)]]),
+        low=np.concatenate([needs, np.full(len(klasses), -NO_UPPER)]),
+        high=np.concatenate([np.full(2 * points, NO_UPPER), free.astype(np.float64)]),
+        rows=rows.astype(np.int64),
+        columns=numbers.astype(np.int64),
+        values=values.astype(np.float64),
+    ), slack
+
+
+def restricted(programme: Programme, keep: Ints) -> Programme:
+    """The programme over some of its columns."""
+    place = np.full(len(programme.cost), -1, np.int64)
+    place[keep] = np.arange(len(keep))
+    inside = place[programme.columns] >= 0
+    return Programme(
+        cost=programme.cost[keep],
+        upper=programme.upper[keep],
+        low=programme.low,
+        high=programme.high,
+        rows=programme.rows[inside],
+        columns=place[programme.columns[inside]],
+        values=programme.values[inside],
+    )

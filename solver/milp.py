@@ -1,0 +1,125 @@
+"""Linear and integer programmes for GLOP and CP-SAT, through MathOpt's columnar protos: a few array copies, no call per coefficient."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from ortools.math_opt import callback_pb2, model_parameters_pb2, model_pb2, parameters_pb2, result_pb2
+from ortools.math_opt.core.python import solver as math_opt
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+NO_UPPER = float("inf")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Programme:
+    """Minimise cost x, low <= A x <= high, 0 <= x <= upper; A as triplets (row, column, value)."""
+
+    cost: Floats
+    upper: Floats
+    low: Floats
+    high: Floats
+    rows: Ints
+    columns: Ints
+    values: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearAnswer:
+    """An optimal basis: value, primal values, reduced costs, duals."""
+
+    value: float
+    x: Floats
+    reduced: Floats
+    duals: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntegerAnswer:
+    """The best whole-number point found, if any, and whether the search was exhausted."""
+
+    value: float | None
+    x: Floats
+    bound: float
+    proven: bool
+
+
+def build(programme: Programme, *, integer: bool) -> model_pb2.ModelProto:
+    """The programme as a MathOpt model."""
+    model = model_pb2.ModelProto()
+    count, rows = len(programme.cost), len(programme.low)
+    ids = range(count)
+    model.variables.ids.extend(ids)
+    model.variables.lower_bounds.extend([0.0] * count)
+    model.variables.upper_bounds.extend(programme.upper.tolist())
+    model.variables.integers.extend([integer] * count)
+    model.objective.linear_coefficients.ids.extend(ids)
+    model.objective.linear_coefficients.values.extend(programme.cost.tolist())
+    model.linear_constraints.ids.extend(range(rows))
+    model.linear_constraints.lower_bounds.extend(programme.low.tolist())
+    model.linear_constraints.upper_bounds.extend(programme.high.tolist())
+    order = np.lexsort((programme.columns, programme.rows))
+    model.linear_constraint_matrix.row_ids.extend(programme.rows[order].tolist())
+    model.linear_constraint_matrix.column_ids.extend(programme.columns[order].tolist())
+    model.linear_constraint_matrix.coefficients.extend(programme.values[order].tolist())
+    return model
+
+
+def _run(
+    model: model_pb2.ModelProto,
+    kind: int,
+    parameters: parameters_pb2.SolveParametersProto,
+    hint: Floats | None = None,
+) -> result_pb2.SolveResultProto:
+    start = model_parameters_pb2.ModelSolveParametersProto()
+    if hint is not None:
+        used = np.flatnonzero(hint)
+        values = start.solution_hints.add().variable_values
+        values.ids.extend(used.tolist())
+        values.values.extend(hint[used].tolist())
+    return math_opt.solve(
+        model,
+        kind,
+        parameters_pb2.SolverInitializerProto(),
+        parameters,
+        start,
+        None,
+        callback_pb2.CallbackRegistrationProto(),
+        None,
+        None,
+    )
+
+
+def solve_linear(programme: Programme) -> LinearAnswer | None:
+    """GLOP's optimum, or None if it found none."""
+    parameters = parameters_pb2.SolveParametersProto(threads=1)
+    result = _run(build(programme, integer=False), parameters_pb2.SOLVER_TYPE_GLOP, parameters)
+    if result.termination.reason != result_pb2.TERMINATION_REASON_OPTIMAL or not result.solutions:
+        return None
+    primal, dual = result.solutions[0].primal_solution, result.solutions[0].dual_solution
+    return LinearAnswer(
+        value=primal.objective_value,
+        x=np.array(primal.variable_values.values),
+        reduced=np.array(dual.reduced_costs.values),
+        duals=np.array(dual.dual_values.values),
+    )
+
+
+def solve_integer(programme: Programme, *, work: float, seconds: float, workers: int = 1, hint: Floats | None = None) -> IntegerAnswer:
+    """CP-SAT's best point within so much deterministic work (and so many seconds, as a safety net), from a point known to be good."""
+    parameters = parameters_pb2.SolveParametersProto(threads=workers)
+    parameters.time_limit.FromMilliseconds(max(1, int(seconds * 1000)))
+    parameters.cp_sat.num_workers = workers
+    parameters.cp_sat.max_deterministic_time = work
+    parameters.cp_sat.linearization_level = 2
+    parameters.cp_sat.cp_model_probing_level = 0
+    result = _run(build(programme, integer=True), parameters_pb2.SOLVER_TYPE_CP_SAT, parameters, hint)
+    reason = result.termination.reason
+    bound = result.termination.objective_bounds.dual_bound
+    if not result.solutions:
+        infeasible = reason == result_pb2.TERMINATION_REASON_INFEASIBLE
+        return IntegerAnswer(value=None, x=np.zeros(0), bound=np.inf if infeasible else bound, proven=infeasible)
+    primal = result.solutions[0].primal_solution
+    proven = reason == result_pb2.TERMINATION_REASON_OPTIMAL
+    return IntegerAnswer(value=primal.objective_value, x=np.rint(np.array(primal.variable_values.values)), bound=bound, proven=proven)

@@ -1,0 +1,236 @@
+"""Who does what, when: the plan of campaign of a search over its children.
+
+First the other starts and the bound, side by side where there are children enough; then synchronous rounds, in which
+every child improves its own sector of the map (many duties) or its own copy of the draft (few). Sectors turn each round.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from solver.admit import Gate
+from solver.children import Answer, Crew, Job
+from solver.draft import Draft, Duty
+from solver.improve import Slice
+from solver.instance import Instance, Ints
+from solver.published import Published
+from solver.tasks import BoundNote, Improved
+
+ROUTE_S = 0.4
+BOUND_SHARE = 0.3  # of the time limit, at most
+DIVE_SHARE = 0.3
+SLICE_S = 1.5
+PROOF_SHARE = 0.3  # of a re-solve's time, kept for the bound
+SLICE_ITERATIONS = 25
+SECTOR_DUTIES = 24  # per child, below which sectors would be too small to be worth it
+SHARE_EVERY = 4  # rounds after which all copies start from the best again
+LATE_S = 5.0  # how long past its slice a child may be before it is given up
+
+
+class OpeningLike(Protocol):
+    """What a round needs to know of an opening."""
+
+    @property
+    def fixed(self) -> int: ...
+
+    @property
+    def published(self) -> Published | None: ...
+
+
+class SearchLike(Protocol):
+    """What the campaign needs of its search."""
+
+    instance: Instance
+    gate: Gate
+    best: Draft
+    bound: int | None
+    iterations: int
+    seed: int
+    threads: int
+
+    @property
+    def opening(self) -> OpeningLike: ...
+
+    def over(self) -> bool: ...
+
+    def remaining_s(self) -> float: ...
+
+    def offer(self, draft: Draft) -> None: ...
+
+    def report(self, phase: str) -> None: ...
+
+    def by_iterations(self) -> int | None: ...
+
+
+class Rounds:
+    """One campaign."""
+
+    def __init__(self, search: SearchLike, crew: Crew) -> None:
+        self.search, self.crew, self.instance = search, crew, search.instance
+        self.bounded: frozenset[int] = frozenset()
+        self.round = 0
+        self.own: list[Draft] = []
+
+    def run(self) -> None:
+        """Until the search is over."""
+        if self.search.opening.published is None:
+            self.openings()
+            self.improve_until(0.0)
+        else:  # a re-solve is short and starts close to its end: the bound comes last
+            self.improve_until(PROOF_SHARE * self.search.remaining_s())
+            self.openings()
+            self.improve_until(0.0)
+
+    def improve_until(self, left_s: float) -> None:
+        """Rounds until the search is over, or no more than so many seconds are left."""
+        while not self.search.over() and self.search.best.duties and self.search.remaining_s() > left_s:
+            self.improve_once(left_s)
+            self.round += 1
+
+    def openings(self) -> None:
+        """Bound, dive and routing; each seat works off its own list of jobs."""
+        search, limit = self.search, self.search.remaining_s()
+        served = sorted({party for duty in search.best.duties for party in duty.parties})
+        upper = float(sum(duty.cost for duty in search.best.duties))
+        self.bounded = frozenset(served)
+        timed = search.by_iterations() is None
+        bound_s, dive_s = (share * limit if timed else 600.0 for share in (BOUND_SHARE, DIVE_SHARE))
+        proof = [(Job("bound", {"parties": served, "upper": upper, "seconds": bound_s}), bound_s)]
+        others: list[tuple[Job, float]] = []
+        if search.opening.published is None:
+            if self.instance.symmetric:
+                proof.append((Job("dive", {"parties": served, "upper": upper, "seconds": dive_s}), dive_s))
+            elif timed:
+                route_s = max(0.1, min(ROUTE_S, limit / 10))
+                others = [(Job("route", {"seconds": route_s, "improve": True}), route_s)]
+        lists = [proof, others] if search.threads > 1 else [others + proof]
+        self.work_off(lists)
+
+    def work_off(self, lists: list[list[tuple[Job, float]]]) -> None:
+        """Runs each list on a seat of its own, in order, until all are done or the search is over."""
+        queues = dict(enumerate(lists))
+
+        def feed(seat: int) -> None:
+            if queues[seat]:
+                job, seconds = queues[seat].pop(0)
+                self.crew.start(seat, job, seconds + LATE_S)
+
+        def collect(seat: int, answer: Answer) -> None:
+            self.receive(answer)
+            if answer.final:
+                feed(seat)
+
+        for seat in queues:
+            feed(seat)
+        self.wait(collect)
+
+    def wait(self, collect: Callable[[int, Answer], None]) -> None:
+        """Passes on answers until every child is idle or the search is over."""
+        while any(self.crew.busy(seat) for seat in range(len(self.crew.children))) and not self.search.over():
+            self.crew.poll(max(0.0, min(0.1, self.search.remaining_s())), collect)
+
+    def receive(self, answer: Answer) -> None:
+        """Takes in whatever came."""
+        value = answer.value
+        if isinstance(value, BoundNote):
+            if self.search.bound is None or value.minor > self.search.bound:
+                self.search.bound = value.minor
+                self.search.report("bound")
+        elif isinstance(value, Draft):
+            self.search.offer(value)
+
+    def improve_once(self, left_s: float) -> None:
+        """One round: every child gets a part (or a copy) of the draft and a slice of time."""
+        search = self.search
+        parts = self.parts()
+        results: list[Improved | None] = [None] * len(parts)
+        whole = len(parts) == 1 or parts[0][1] is None
+        cap = search.by_iterations()
+        seconds = max(0.1, min(SLICE_S, search.remaining_s() - left_s)) if cap is None else None
+
+        def collect(seat: int, answer: Answer) -> None:
+            if isinstance(answer.value, Improved):
+                results[seat] = answer.value
+            elif isinstance(answer.value, Draft) and whole:
+                self.receive(answer)
+
+        for seat, (draft, count) in enumerate(parts):
+            share = None if cap is None else max(1, min(SLICE_ITERATIONS, math.ceil((cap - search.iterations) / len(parts))))
+            seed = (search.seed * 1009 + self.round) * 64 + seat
+            piece = Slice(seconds=seconds, iterations=share, seed=seed)
+            fixed = search.opening.fixed if seat == 0 or whole else 0
+            arguments = {"draft": draft, "piece": piece, "count": count, "fixed": fixed, "published": search.opening.published}
+            self.crew.start(seat, Job("improve", arguments), (seconds or 600.0) + LATE_S)
+        self.wait(collect)
+        search.iterations += sum(result.iterations for result in results if result is not None)
+        if whole:
+            self.keep_copies(parts, results)
+        else:
+            self.merge(parts, results)
+
+    def parts(self) -> list[tuple[Draft, Ints | None]]:
+        """Sectors with their share of the fleet, or copies with all of it."""
+        search, seats = self.search, self.search.threads
+        movable = len(search.best.duties) - search.opening.fixed
+        if seats > 1 and movable >= SECTOR_DUTIES * seats:
+            return self.sectors(seats)
+        if not self.own:
+            self.own = [search.best] * seats
+        best = search.best.rank(self.instance)
+        stale = [
+            seat
+            for seat in range(seats)
+            if seat == 0 or self.round % SHARE_EVERY == SHARE_EVERY - 1 or self.own[seat].persons_left(self.instance) > best[0]
+        ]
+        for seat in stale:
+            self.own[seat] = search.best
+        return [(draft, None) for draft in self.own]
+
+    def keep_copies(self, parts: list[tuple[Draft, Ints | None]], results: list[Improved | None]) -> None:
+        """Every child goes on from its own copy; the best of all is offered."""
+        self.own = [part[0] if result is None else result.draft for part, result in zip(parts, results, strict=True)]
+        for draft in self.own:
+            self.search.offer(draft)
+
+    def sectors(self, seats: int) -> list[tuple[Draft, Ints | None]]:
+        """The duties around the venue in equal parts, turned a little each round; free vehicles go round in turn."""
+        best, fixed = self.search.best, self.search.opening.fixed
+        movable = best.duties[fixed:]
+        turn = 2 * math.pi * ((self.round * 0.382) % 1.0)
+        order = sorted(range(len(movable)), key=lambda i: ((self.angle(movable[i]) + turn) % (2 * math.pi), i))
+        groups = [[movable[i] for i in part] for part in np.array_split(np.array(order), seats)]
+        free = self.instance.rates.count.copy()
+        for duty in best.duties:
+            free[duty.klass] -= 1
+        result: list[tuple[Draft, Ints | None]] = []
+        for seat, group in enumerate(groups):
+            share = (free + (seats - 1 - (seat + self.round) % seats)) // seats
+            duties = (*best.duties[:fixed], *group) if seat == 0 else tuple(group)
+            count = share.copy()
+            for duty in duties:
+                count[duty.klass] += 1
+            stops = {s for duty in group for s in duty.stops}
+            left = tuple(p for p in best.left if self.instance.riders[p].stop in stops)
+            result.append((Draft(duties, left if self.first_with(groups, seat, left) else ()), count))
+        return result
+
+    def first_with(self, groups: list[list[Duty]], seat: int, left: tuple[int, ...]) -> bool:
+        """Whether no earlier sector shares a stop with those left behind here (nobody may be seated twice)."""
+        stops = {self.instance.riders[p].stop for p in left}
+        return not any(stops & duty.stops for group in groups[:seat] for duty in group)
+
+    def angle(self, duty: Duty) -> float:
+        """The direction of a duty's outermost stop, seen from the venue."""
+        problem, outermost = self.instance.problem, (duty.outbound or duty.back)[-1]
+        stop = problem.stops[outermost - 1]
+        return math.atan2(stop.lat - problem.venue.lat, stop.lon - problem.venue.lon)
+
+    def merge(self, parts: list[tuple[Draft, Ints | None]], results: list[Improved | None]) -> None:
+        """Puts the sectors together again; a lost one stays as it was."""
+        drafts = [part[0] if result is None else result.draft for part, result in zip(parts, results, strict=True)]
+        duties = tuple(duty for draft in drafts for duty in draft.duties)
+        seated = {party for duty in duties for party in duty.parties}
+        left = [party for party in range(len(self.instance.riders)) if party not in seated]
+        self.search.offer(Draft(duties, tuple(left)))
