@@ -55,7 +55,8 @@ async def poll_stripe(pool: Pool, *, gateway: PaymentGateway) -> int:
     """Reads the events that no webhook brought; returns how many were new."""
     async with transaction(pool) as conn:
         after = await payments.newest_polled_event(conn)
-    new = 0
-    for event in await gateway.list_events(after_ref=after, limit=PAGE):
-        new += await store_event(pool, event, polled=True)
-    return new
+    try:
+        found = await gateway.list_events(after_ref=after, limit=PAGE)
+    except NotFound:  # Stripe keeps events for 30 days; after a longer silence we read from its oldest
+        found = await gateway.list_events(after_ref=None, limit=PAGE)
+    return sum([await store_event(pool, event, polled=True) for event in found])

@@ -13,7 +13,7 @@ COLLECTION_WINDOW = timedelta(days=7)
 RETRY_AFTER = (timedelta(hours=48), timedelta(hours=48), timedelta(hours=48))
 LOOKUP_AFTER = timedelta(seconds=60)
 ALARM_AFTER = timedelta(minutes=15)
-AUTHENTICATION = frozenset({"authentication_required"})
+AUTHENTICATION = frozenset({"authentication_required", "payment_intent_authentication_failure"})
 
 
 class PaymentState(StrEnum):
@@ -170,7 +170,9 @@ def outcome_of(intent: IntentState) -> Outcome:
 
 
 def outcome_of_refusal(refused: GatewayRefused, intent_ref: str | None) -> Outcome:
-    """What a definite no means: the rider's bank wants the rider, or the card did not work this time."""
+    """What a definite no means: the rider's bank wants the rider, the card did not work, or the intent is elsewhere already."""
+    if refused.code == "payment_intent_unexpected_state" and refused.intent is not None:
+        return outcome_of(refused.intent)
     state = S.NEEDS_ACTION if refused.code in AUTHENTICATION else S.RETRYABLE
     return Outcome(
         state=state, intent_ref=refused.intent.ref if refused.intent else intent_ref, charge_ref=None, fee_minor=None,
