@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
@@ -47,7 +48,39 @@ SETTINGS_HELP = "\b\nSettings, all from the environment:\n" + "\n".join(
 )
 
 
-@click.group(epilog=SETTINGS_HELP, context_settings={"max_content_width": 110})
+STAGE_COMMANDS = ("demo", "seed")
+
+
+class Program(click.Group):
+    """The commands. Those of the stage are loaded when they are asked for: a server is installed without the packages they need."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command by name."""
+        return sorted([*super().list_commands(ctx), *STAGE_COMMANDS])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command by its name."""
+        if cmd_name not in STAGE_COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        try:
+            command: click.Command = getattr(import_module("app.stage.commands"), cmd_name)
+        except ModuleNotFoundError as missing:
+            return absent(cmd_name, missing.name or "a package")
+        return command
+
+
+def absent(name: str, package: str) -> click.Command:
+    """Stands in for a stage command whose packages are not installed."""
+
+    @click.command(name, short_help="Not installed here.", context_settings={"ignore_unknown_options": True})
+    @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+    def explain(arguments: tuple[str, ...]) -> None:  # noqa: ARG001  whatever was asked of it
+        fail(f"`busload {name}` needs {package}: install busload[stage], or run `make setup` in a clone")
+
+    return explain
+
+
+@click.group(cls=Program, epilog=SETTINGS_HELP, context_settings={"max_content_width": 110})
 @click.version_option(package_name="busload")
 def main() -> None:
     """Busload sells seats on buses that do not exist yet."""
@@ -103,7 +136,7 @@ def organiser_add(email: str) -> None:
 
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def doctor(as_json: bool) -> None:
+def doctor(*, as_json: bool) -> None:
     """Check database, migrations, Stripe, mail, travel times and every invariant. Exit status 1 when something is wrong."""
 
     async def look() -> list[Finding]:
