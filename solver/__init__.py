@@ -3,14 +3,19 @@
 from collections.abc import Callable
 
 from solver.checking import check_plan
+from solver.opening import Changes
+from solver.picture import draw_svg
 from solver.plan import Plan, PlannedDuty, Unserved, Visit, decode_plan, encode_plan
 from solver.problem import Depot, Hire, Limits, Matrix, Party, Problem, ProblemError, Rules, Stop, Vehicle, Venue, Weights
+from solver.quoting import Quote, quote
 from solver.reading import encode_problem, load_problem, parse_problem
-from solver.resolving import Changes, resolve, riders_moved
+from solver.report import write_html
+from solver.resolving import resolve, riders_moved
 from solver.result import Progress, Result
 from solver.search import Search
 from solver.stopping import AllOf, AnyOf, GapLimit, IterationLimit, NoImprovement, TimeLimit
 from solver.stopping import Stop as StopCriterion
+from solver.withdrawals import Withdrawal, withdrawals
 
 
 def solve(
@@ -47,6 +52,7 @@ __all__ = [
     "Problem",
     "ProblemError",
     "Progress",
+    "Quote",
     "Result",
     "Rules",
     "Stop",
@@ -57,13 +63,18 @@ __all__ = [
     "Venue",
     "Visit",
     "Weights",
+    "Withdrawal",
     "check_plan",
     "decode_plan",
+    "draw_svg",
     "encode_plan",
     "encode_problem",
     "load_problem",
     "parse_problem",
+    "quote",
     "resolve",
     "riders_moved",
     "solve",
+    "withdrawals",
+    "write_html",
 ]

@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Self
 
+from solver.draft import Draft
 from solver.problem import Problem
 
 
@@ -32,6 +33,33 @@ class Answer:
 
     final: bool
     value: object
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """How long to improve: so many iterations, or so many seconds."""
+
+    seconds: float | None
+    iterations: int | None
+    seed: int
+    size: int = 8  # stops per neighbourhood to begin with
+    max_size: int = 18
+    longest_s: float = 4.0  # of one integer programme
+
+
+@dataclass(frozen=True)
+class BoundNote:
+    """A bound proven so far for the parties of the task, minor units."""
+
+    minor: int
+
+
+@dataclass(frozen=True)
+class Improved:
+    """A draft (or part of one) and how many neighbourhoods it took."""
+
+    draft: Draft
+    iterations: int
 
 
 class Child:

@@ -7,12 +7,13 @@ reduced cost exceeds what there is to win. CP-SAT with one worker and determinis
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from solver.admit import Gate
+from solver.children import Slice
 from solver.draft import Draft, Duty, make_duty, needed_stops
 from solver.instance import Ints
 from solver.milp import NO_UPPER, Programme, solve_integer, solve_linear
@@ -23,6 +24,7 @@ from solver.published import Published
 from solver.seating import Bus, seat
 
 FREE_PER_SIZE = 5
+UNHURRIED_S = 60.0  # a safety net only: deterministic work ends an integer programme before
 GIVE_UP = 15
 RETURN_AT = 0.004  # how much dearer than the best a draft may stay before the search goes back
 BLUR = 0.2
@@ -30,17 +32,6 @@ KICKS = 2
 KEEP = 400
 MOST_DUTIES = 7
 WORK = 0.3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Slice:
-    """How long to improve: so many iterations, or so many seconds."""
-
-    seconds: float | None
-    iterations: int | None
-    seed: int
-    size: int = 8  # stops per neighbourhood to begin with
-    max_size: int = 18
 
 
 class Improver:
@@ -58,6 +49,7 @@ class Improver:
         self.tried: set[int] = set()
         self.size = 0
         self.last: Draft | None = None
+        self.longest_s = UNHURRIED_S
         self.stats: Counter[str] = Counter()
 
     def _proxy(self) -> NDArray[np.float64]:
@@ -90,6 +82,7 @@ class Improver:
     def run(self, draft: Draft, piece: Slice, on_better: Callable[[Draft], None] | None = None) -> tuple[Draft, int]:
         """-> the best draft of a slice, and how many neighbourhoods it looked at."""
         rng = np.random.default_rng(piece.seed)
+        self.longest_s = piece.longest_s if piece.seconds is not None else UNHURRIED_S
         until = None if piece.seconds is None else time.monotonic() + piece.seconds
         duties, left, best, best_rank = list(draft.duties), list(draft.left), draft, self.rank(draft)
         self.size = piece.size if draft is not self.last else self.size
@@ -252,7 +245,7 @@ class Improver:
         hint = np.isin(keep, old).astype(np.float64)
         hint[np.searchsorted(keep, spare)] = small.upper[np.searchsorted(keep, spare)]
         work = WORK * max(1.0, (len(demand.points) / 8) ** 3)
-        answer = solve_integer(small, work=work, seconds=4.0, hint=hint if present else None)
+        answer = solve_integer(small, work=work, seconds=self.longest_s, hint=hint if present else None)
         if answer.value is None or (present and answer.value >= allowed - 0.5):
             return None
         return [int(keep[j]) for j in np.flatnonzero(answer.x > 0) for _ in range(int(answer.x[j])) if keep[j] < len(columns)]

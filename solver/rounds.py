@@ -11,12 +11,10 @@ from typing import Protocol
 import numpy as np
 
 from solver.admit import Gate
-from solver.children import Answer, Crew, Job
+from solver.children import Answer, BoundNote, Crew, Improved, Job, Slice
 from solver.draft import Draft, Duty
-from solver.improve import Slice
 from solver.instance import Instance, Ints
-from solver.published import Published
-from solver.tasks import BoundNote, Improved
+from solver.opening import Opening
 
 ROUTE_S = 0.4
 BOUND_SHARE = 0.3  # of the time limit, at most
@@ -29,16 +27,6 @@ SHARE_EVERY = 4  # rounds after which all copies start from the best again
 LATE_S = 5.0  # how long past its slice a child may be before it is given up
 
 
-class OpeningLike(Protocol):
-    """What a round needs to know of an opening."""
-
-    @property
-    def fixed(self) -> int: ...
-
-    @property
-    def published(self) -> Published | None: ...
-
-
 class SearchLike(Protocol):
     """What the campaign needs of its search."""
 
@@ -49,9 +37,7 @@ class SearchLike(Protocol):
     iterations: int
     seed: int
     threads: int
-
-    @property
-    def opening(self) -> OpeningLike: ...
+    opening: Opening
 
     def over(self) -> bool: ...
 

@@ -6,38 +6,20 @@ every task is counted in iterations instead of seconds, so equal seeds and threa
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from solver.admit import Gate, admit
 from solver.children import Crew
 from solver.draft import Draft
 from solver.instance import Instance
+from solver.opening import Opening, greedy_opening
 from solver.plan import Plan
 from solver.problem import Problem
-from solver.published import Published
 from solver.result import Progress, Result
 from solver.rounds import Rounds
-from solver.start import greedy_draft
 from solver.stopping import SearchState, Stop
 from solver.writing import gap_of, write_plan
 
-
-def greedy_opening(gate: Gate) -> "Opening":
-    """The greedy draft of the whole problem."""
-    return Opening(draft=greedy_draft(gate, range(len(gate.instance.riders))))
-
-
 GRACE_S = 0.3  # how long before the limit the search stops handing out work
-
-
-@dataclass(frozen=True, kw_only=True)
-class Opening:
-    """Where a re-solve begins: its first `fixed` duties are not touched, `vehicles` are theirs."""
-
-    draft: Draft
-    fixed: int = 0
-    published: Published | None = None
-    vehicles: dict[int, str] = field(default_factory=dict)
 
 
 class Search:

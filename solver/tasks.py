@@ -2,35 +2,21 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from solver.admit import Gate
 from solver.bound import Bound, Column, needs_of
-from solver.children import Job
+from solver.children import BoundNote, Improved, Job, Slice
 from solver.dive import Dive
 from solver.draft import Draft
-from solver.improve import Improver, Slice
+from solver.improve import Improver
 from solver.instance import Instance, Ints
+from solver.plan import Plan
 from solver.pool import TooManyPaths
 from solver.published import Published
 from solver.routing import routing_draft
+from solver.withdrawals import Withdrawal, do_without
 
 NOTE_EVERY_S = 0.25
-
-
-@dataclass(frozen=True)
-class BoundNote:
-    """A bound proven so far for the parties of the task, minor units."""
-
-    minor: int
-
-
-@dataclass(frozen=True)
-class Improved:
-    """A draft (or part of one) and how many neighbourhoods it took."""
-
-    draft: Draft
-    iterations: int
 
 
 class Desk:
@@ -49,6 +35,7 @@ class Desk:
             "bound": self.bound,
             "dive": self.dive,
             "improve": self.improve,
+            "withdraw": self.withdraw,
         }
         return methods[job.name](**job.arguments)
 
@@ -69,6 +56,10 @@ class Desk:
     def dive(self, parties: list[int], upper: float, seconds: float) -> Draft | None:
         """A draft out of the bound's programme."""
         return Dive(self.gate, parties, upper, self._columns).run(seconds)
+
+    def withdraw(self, plan: Plan, operator: str, seconds: float) -> Withdrawal:
+        """What it would mean if an operator pulled out."""
+        return do_without(self.instance.problem, plan, operator, seconds)
 
     def improve(self, draft: Draft, piece: Slice, count: Ints | None, fixed: int, published: Published | None) -> Improved:
         """A better draft within a slice; `count` restricts the vehicles to a share of the fleet."""
