@@ -35,9 +35,9 @@ export function nextStop(step, index, count, roll, now, actions) {
     h(
       "div",
       { class: "duty-when" },
+      h("p", { class: "duty-clock" }, h("time", { datetime: moment }, clock(moment, zone)), h("span", { class: "duty-zone" }, zoneName(moment, zone))),
       checked && h("p", { class: "duty-count" }, h("b", {}, `${roll.count(step.parties, step.leg)}/${headCount(step.parties)}`), " aboard"),
       step.kind === "set-down" && h("p", { class: "duty-count" }, h("b", {}, String(headCount(step.parties))), " get off"),
-      h("p", { class: "duty-clock" }, h("time", { datetime: moment }, clock(moment, zone)), h("span", { class: "duty-zone" }, zoneName(moment, zone))),
       h(
         "p",
         { class: "duty-notes" },
@@ -64,8 +64,6 @@ export function partyRow(party, leg, roll, actions) {
       h("strong", { class: "duty-name" }, party.name),
       h("span", { class: "duty-seats" }, `${placesOf(party)} · ${party.public_code}`),
       people > 1 && !done && aboard > 0 && h("span", { class: "duty-part" }, `${aboard} of ${people} aboard`),
-      party.needs && h("span", { class: "duty-needs" }, party.needs),
-      roll.hasConflict(party, leg) && h("span", { class: "duty-conflict" }, "Checked in twice: look at the passes"),
       waits && h("span", { class: "duty-waits" }, "waiting to be sent"),
     ),
     done
@@ -85,6 +83,8 @@ export function partyRow(party, leg, roll, actions) {
             people === 1 ? "Aboard" : aboard ? `Other ${missing.length}` : `All ${people}`,
           ),
         ),
+    party.needs && h("p", { class: "duty-needs" }, party.needs),
+    roll.hasConflict(party, leg) && h("p", { class: "duty-conflict" }, "Checked in twice: look at the passes"),
   );
 }
 
