@@ -30,7 +30,8 @@ REQUIRED = {
     "DATABASE_URL": "the PostgreSQL 18 database, such as postgresql://busload@db/busload",
     "STRIPE_API_KEY": "the secret key of your Stripe account, sk_live_... or sk_test_...",
     "STRIPE_WEBHOOK_SECRET": "the signing secret of the webhook endpoint BUSLOAD_BASE_URL/api/stripe/webhook, whsec_...",
-    "BUSLOAD_SECRET": "at least 32 random characters, the same for all processes: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'",
+    "BUSLOAD_SECRET": "at least 32 random characters, the same for all processes "
+    "(python3 -c 'import secrets; print(secrets.token_urlsafe(48))')",
     "BUSLOAD_BASE_URL": "the address people reach the service at, such as https://seats.example.org",
     "BUSLOAD_SMTP_URL": "the mail server, such as smtp://user:password@mail.example.org:587 or smtps://...:465",
 }
@@ -41,17 +42,18 @@ OPTIONAL = {
     "BUSLOAD_LOG_LEVEL": "INFO (default), DEBUG, WARNING",
     "BUSLOAD_STRIPE_BASE": "a fake Stripe's address; honoured only where the database is marked demo or test",
 }
+SECRET_LENGTH = 32
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def fault_of(name: str, value: str) -> str | None:
+def fault_of(name: str, value: str) -> str | None:  # noqa: PLR0911  one sentence per fault
     """What is wrong with a setting's value, or None."""
     parts = urlsplit(value)
     match name:
         case "DATABASE_URL" if parts.scheme not in {"postgresql", "postgres"}:
             return "is no postgresql:// address"
-        case "BUSLOAD_SECRET" if len(value) < 32:
-            return f"has {len(value)} characters, needs at least 32"
+        case "BUSLOAD_SECRET" if len(value) < SECRET_LENGTH:
+            return f"has {len(value)} characters, needs at least {SECRET_LENGTH}"
         case "BUSLOAD_BASE_URL" if parts.scheme not in {"http", "https"} or not parts.hostname:
             return "is no http(s) address"
         case "BUSLOAD_BASE_URL" if parts.scheme == "http" and parts.hostname not in LOCAL_HOSTS:

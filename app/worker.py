@@ -20,7 +20,6 @@ from pgqueuer.queries import Queries
 from app.core.database import Pool, open_pool, transaction
 from app.core.log import logger, set_up_logging
 from app.core.timers import Timer, claim_due, mark_failed, mark_fired
-from app.domain.dispatch.solving import SolveLimits
 from app.domain.dispatch.travel import TravelTimes, travel_times
 from app.domain.notifications.jobs import MailServer, SmtpServer, send_mail
 from app.domain.notifications.letters import build_letter_environment
@@ -80,7 +79,7 @@ JOBS: dict[str, Work] = {
     "detach_card": lambda w, subject: detach_card(w.pool, subject, gateway=w.gateway),
     "deliver_webhook": lambda w, subject: deliver_webhook(w.pool, subject, client=w.webhooks),
     "freeze_demand": lambda w, subject: freeze_demand(w.pool, subject, travel=w.travel),
-    "solve_event": lambda w, subject: solve_event(w.pool, subject, limits=SolveLimits()),
+    "solve_event": lambda w, subject: solve_event(w.pool, subject),
     "send_offers": lambda w, subject: send_offers(w.pool, subject, secret=w.settings.secret),
     "send_mail": lambda w, subject: send_mail(w.pool, subject, server=w.mail_server, letters=w.letters, sender=w.settings.mail_from),
 }
@@ -185,7 +184,7 @@ async def run_queue(queue: QueueManager, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             await queue.run(dequeue_timeout=timedelta(seconds=5), batch_size=10, heartbeat_timeout=HEARTBEAT, max_concurrent_tasks=40)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  whatever ended the queue's loop, it starts again
             log.warning("worker.queue_lost", error=type(error).__name__)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), 1.0)

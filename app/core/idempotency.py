@@ -8,6 +8,8 @@ import asyncpg
 from app.core.database import Connection
 from app.core.errors import Conflict, Refusal
 
+MAX_KEY_LENGTH = 255
+
 
 class KeyReused(Refusal):
     """The key was used for another request."""
@@ -27,7 +29,7 @@ class KeyMissing(Refusal):
 
 def check_key(key: str | None) -> str:
     """The header's value, or KeyMissing saying what to send."""
-    if not key or len(key) > 255 or not key.isprintable():
+    if not key or len(key) > MAX_KEY_LENGTH or not key.isprintable():
         raise KeyMissing(
             "Send a header Idempotency-Key with a value of your own (a UUID, say) of at most 255 characters, and the same one on a retry."
         )

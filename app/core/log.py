@@ -38,6 +38,6 @@ def set_up_logging(*, level: str = "INFO", pretty: bool = False) -> None:
 
 
 def logger(name: str) -> Log:
-    """The logger of a module: `log = logger(__name__)`."""
+    """Return the logger of a module; call it as `logger(__name__)`."""
     bound: Log = structlog.stdlib.get_logger(name)
     return bound

@@ -9,6 +9,11 @@ from litestar import Request
 from app.core.errors import FieldError, Invalid
 
 T = TypeVar("T", bound=msgspec.Struct)
+PLAIN = {
+    "Expected `int`, got `str`": "Please enter a whole number",
+    "Expected `float`, got `str`": "Please enter a number",
+    "Invalid UUID": "Please choose one of these",
+}
 
 
 def is_list(kind: Any) -> bool:
@@ -48,4 +53,4 @@ def convert_form(values: Mapping[str, list[Any]], into: type[T]) -> T:
 def plain(message: str) -> str:
     """msgspec's message for a person."""
     text = message.split(" - at ", maxsplit=1)[0].rstrip(".")
-    return f"{text.replace('Expected `int`, got `str`', 'Please enter a whole number').replace('Expected `float`, got `str`', 'Please enter a number')}."
+    return f"{PLAIN.get(text, text)}."

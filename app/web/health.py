@@ -9,7 +9,7 @@ from litestar import MediaType, Request, Response, get
 from litestar.di import NamedDependency
 from litestar.enums import ScopeType
 from litestar.types import Message, Scope
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from app.core.database import Pool
 
@@ -25,7 +25,7 @@ class Meters:
             "busload_requests_total", "Answers by route and status", ["method", "route", "status"], registry=self.registry
         )
         self.seconds = Histogram("busload_request_seconds", "Time to the first byte by route", ["route"], registry=self.registry)
-        self.started_s = time.monotonic()
+        self.connections = Gauge("busload_pool_connections", "Database connections", ["state"], registry=self.registry)
 
     async def count(self, message: Message, scope: Scope) -> None:
         """Litestar `before_send` hook."""
@@ -58,9 +58,10 @@ async def readyz(pool: NamedDependency[Pool]) -> Response[str]:
 async def metrics(request: Request[Any, Any, Any], pool: NamedDependency[Pool]) -> Response[bytes]:
     """This process's figures in Prometheus' text format."""
     meters: Meters = request.app.state.meters
-    idle, size = pool.get_idle_size(), pool.get_size()
-    own = f'# TYPE busload_pool_connections gauge\nbusload_pool_connections{{state="idle"}} {idle}\nbusload_pool_connections{{state="busy"}} {size - idle}\n'
-    return Response(generate_latest(meters.registry) + own.encode(), headers={"content-type": CONTENT_TYPE_LATEST})
+    idle = pool.get_idle_size()
+    meters.connections.labels("idle").set(idle)
+    meters.connections.labels("busy").set(pool.get_size() - idle)
+    return Response(generate_latest(meters.registry), headers={"content-type": CONTENT_TYPE_LATEST})
 
 
 ROUTES = [livez, readyz, metrics]

@@ -17,6 +17,8 @@ FLASHES = {
     "withdrawn": ("Your pledge is withdrawn. Nothing was charged.", "good"),
     "accepted": ("Accepted. The duty is yours.", "good"),
     "declined": ("Declined. Thank you for telling us.", "info"),
+    "pulled_out": ("You have pulled out. The people on this duty are being planned for again.", "info"),
+    "approved": ("Approved. The offers are on their way.", "good"),
     "signed_out": ("You are signed out.", "info"),
     "proposed": ("Thank you. An organiser will look at the stop.", "good"),
     "opened": ("The trip is on sale.", "good"),

@@ -50,7 +50,9 @@ class Postbox:
 class Service:
     """A running service. `http` is nobody, `organiser` is signed in; `work` does what a worker would."""
 
-    def __init__(self, *, pool: Pool, settings: Settings, http: httpx.AsyncClient, organiser: httpx.AsyncClient, stripe: FakeStripe) -> None:
+    def __init__(
+        self, *, pool: Pool, settings: Settings, http: httpx.AsyncClient, organiser: httpx.AsyncClient, stripe: FakeStripe
+    ) -> None:
         self.pool, self.settings, self.http, self.organiser, self.stripe = pool, settings, http, organiser, stripe
         self.postbox = Postbox()
         self.wiring = Wiring(
@@ -127,7 +129,9 @@ class Service:
 
     async def show(self, placed: dict[str, Any]) -> dict[str, Any]:
         """The pledge as it is now."""
-        answer = await self.http.get(f"/api/pledges/{placed['pledge']['id']}", headers={"Authorization": f"Bearer {placed['manage_token']}"})
+        answer = await self.http.get(
+            f"/api/pledges/{placed['pledge']['id']}", headers={"Authorization": f"Bearer {placed['manage_token']}"}
+        )
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found

@@ -160,7 +160,8 @@ async def move_event(
             capacity_deadline_at = $7, venue_name = $8, address = $9, lat = $10, lon = $11, sequence = sequence + 1
         WHERE id = $1
         """,
-        event_id, starts_at, ends_at, arrive_by_at, return_departs_at, booking_closes_at, capacity_deadline_at, venue_name, address, lat, lon,
+        event_id, starts_at, ends_at, arrive_by_at, return_departs_at, booking_closes_at, capacity_deadline_at, venue_name, address,
+        lat, lon,
     )  # fmt: skip
 
 

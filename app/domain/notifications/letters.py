@@ -24,7 +24,11 @@ def clock(moment: str, zone: str) -> str:
 def build_letter_environment(*, secret: str, base_url: str) -> Environment:
     """The environment of mail templates; made once by the composition root."""
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701  text; the HTML part escapes it as a whole
     )
 
     def link_token(purpose: str, subject: object) -> str:
@@ -49,7 +53,8 @@ def html_of(subject: str, paragraphs: list[str]) -> str:
     """The HTML part: the same words in one plain, narrow column that every mail program shows."""
     rows = "".join(f'<p style="margin:0 0 16px">{linked(paragraph)}</p>' for paragraph in paragraphs)
     return (
-        f'<!doctype html><html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(subject)}</title>'
+        '<!doctype html><html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{escape(subject)}</title>"
         '</head><body style="margin:0;padding:24px;background:#f6f1e7;color:#1c1a17;font:16px/1.5 system-ui,sans-serif">'
         '<div style="max-width:560px;margin:0 auto;padding:28px;background:#fff;border-radius:12px">'
         f'<p style="margin:0 0 20px;font-weight:700;letter-spacing:.02em">Busload</p>{rows}</div></body></html>'

@@ -153,9 +153,13 @@ async def patch_trip(
 
 @post("/api/trips/{trip_id:uuid}/cancel", tags=["organiser"], status_code=200)
 async def post_cancel(
-    trip_id: FromPath[UUID], data: JSONBody[Because], pool: NamedDependency[Pool], settings: NamedDependency[Settings], actor: CurrentActor,
+    trip_id: FromPath[UUID],
+    data: JSONBody[Because],
+    pool: NamedDependency[Pool],
+    settings: NamedDependency[Settings],
+    actor: CurrentActor,
     idempotency_key: IdempotencyKey = None,
-) -> TripView:  # fmt: skip
+) -> TripView:
     """Cancels a trip: every charge goes back, everyone is told. Needs an Idempotency-Key, because money moves."""
     actor.require_organiser()
     check_key(idempotency_key)
@@ -164,9 +168,13 @@ async def post_cancel(
 
 @post("/api/events/{event_id:uuid}/cancel", tags=["organiser"], status_code=200)
 async def post_cancel_event(
-    event_id: FromPath[UUID], data: JSONBody[Because], pool: NamedDependency[Pool], settings: NamedDependency[Settings], actor: CurrentActor,
+    event_id: FromPath[UUID],
+    data: JSONBody[Because],
+    pool: NamedDependency[Pool],
+    settings: NamedDependency[Settings],
+    actor: CurrentActor,
     idempotency_key: IdempotencyKey = None,
-) -> EventView:  # fmt: skip
+) -> EventView:
     """Cancels an event with all of its trips; every charge goes back."""
     actor.require_organiser()
     check_key(idempotency_key)

@@ -96,19 +96,28 @@ class ChangePledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 @get("/api/events", tags=["events"])
 async def list_events(
-    pool: NamedDependency[Pool], settings: NamedDependency[Settings], search: FromQuery[str | None] = None, lat: FromQuery[float | None] = None,
-    lon: FromQuery[float | None] = None, radius_m: FromQuery[float] = DEFAULT_RADIUS_M, limit: FromQuery[int] = 50,
+    pool: NamedDependency[Pool],
+    settings: NamedDependency[Settings],
+    search: FromQuery[str | None] = None,
+    lat: FromQuery[float | None] = None,
+    lon: FromQuery[float | None] = None,
+    radius_m: FromQuery[float] = DEFAULT_RADIUS_M,
+    limit: FromQuery[int] = 50,
     cursor: FromQuery[str | None] = None,
-) -> Response[EventPage]:  # fmt: skip
+) -> Response[EventPage]:
     """Coming events with public trips, by start; `search` in names and places, or `lat` and `lon` for what is near."""
     if (lat is None) != (lon is None):
         raise Invalid.field("lat" if lat is None else "lon", "Send lat and lon together.")
     after = read_cursor(cursor, EventPosition)
     async with pool.acquire() as conn:
         found = await events.list_events(
-            conn, search=search or None, near=(lat, lon) if lat is not None and lon is not None else None, radius_m=radius_m,
-            after=(after.starts_at, after.id) if after else None, limit=check_limit(limit) + 1,
-        )  # fmt: skip
+            conn,
+            search=search or None,
+            near=(lat, lon) if lat is not None and lon is not None else None,
+            radius_m=radius_m,
+            after=(after.starts_at, after.id) if after else None,
+            limit=check_limit(limit) + 1,
+        )
     shown = found[:limit]
     next_cursor = write_cursor(EventPosition(starts_at=shown[-1].starts_at, id=shown[-1].id)) if len(found) > limit else None
     headers = {"Link": f'<{settings.base_url}/api/events?limit={limit}&cursor={next_cursor}>; rel="next"'} if next_cursor else {}
@@ -166,14 +175,25 @@ async def propose(trip_id: FromPath[UUID], data: JSONBody[ProposeStop], pool: Na
 
 @post("/api/trips/{trip_id:uuid}/pledges", tags=["pledges"])
 async def place(
-    request: Request[Any, Any, Any], trip_id: FromPath[UUID], data: JSONBody[PlacePledge], pool: NamedDependency[Pool],
-    settings: NamedDependency[Settings], gateway: NamedDependency[PaymentGateway], actor: CurrentActor, idempotency_key: IdempotencyKey = None,
-) -> PlacedPledgeView:  # fmt: skip
+    trip_id: FromPath[UUID],
+    data: JSONBody[PlacePledge],
+    pool: NamedDependency[Pool],
+    settings: NamedDependency[Settings],
+    gateway: NamedDependency[PaymentGateway],
+    actor: CurrentActor,
+    idempotency_key: IdempotencyKey = None,
+) -> PlacedPledgeView:
     """Pledges seats. Nothing is charged unless the trip is confirmed; the card is saved at `card_url` within 15 minutes."""
     placed = await place_pledge(
-        pool, trip_id, wish_of(data), key=check_key(idempotency_key), body=msgspec.json.encode(data), secret=settings.secret,
-        account_id=actor.account_id, partner_key_id=None,
-    )  # fmt: skip
+        pool,
+        trip_id,
+        wish_of(data),
+        key=check_key(idempotency_key),
+        body=msgspec.json.encode(data),
+        secret=settings.secret,
+        account_id=actor.account_id,
+        partner_key_id=None,
+    )
     if placed.pledge.state is PledgeState.PENDING_CARD:
         with suppress(Unavailable):  # the pledge stands; its page offers the card again
             await open_card_page(pool, placed.pledge.id, gateway=gateway, base_url=settings.base_url, manage_token=placed.manage_token)
@@ -187,9 +207,17 @@ async def place(
 def wish_of(data: PlacePledge) -> PledgeWish:
     """The request in the flow's words."""
     return PledgeWish(
-        stop_id=data.stop_id, name=data.name, email=data.email, phone=data.phone, needs=data.needs, locale=data.locale, seats=data.seats,
-        wheelchairs=data.wheelchairs, legs=tuple(data.legs), payment_method=data.payment_method,
-    )  # fmt: skip
+        stop_id=data.stop_id,
+        name=data.name,
+        email=data.email,
+        phone=data.phone,
+        needs=data.needs,
+        locale=data.locale,
+        seats=data.seats,
+        wheelchairs=data.wheelchairs,
+        legs=tuple(data.legs),
+        payment_method=data.payment_method,
+    )
 
 
 @get("/api/pledges/{pledge_id:uuid}", tags=["pledges"])
@@ -216,9 +244,13 @@ async def withdraw(
 
 @post("/api/pledges/{pledge_id:uuid}/change", tags=["pledges"], status_code=200)
 async def change(
-    request: Request[Any, Any, Any], pledge_id: FromPath[UUID], data: JSONBody[ChangePledge], pool: NamedDependency[Pool], actor: CurrentActor,
+    request: Request[Any, Any, Any],
+    pledge_id: FromPath[UUID],
+    data: JSONBody[ChangePledge],
+    pool: NamedDependency[Pool],
+    actor: CurrentActor,
     token: ManageToken = None,
-) -> PledgeView:  # fmt: skip
+) -> PledgeView:
     """Changes stop, seats, wheelchair places, legs or needs until booking closes."""
     async with pool.acquire() as conn:
         await open_pledge(conn, pledge_id, actor=actor, token=token or bearer_token(request))
@@ -242,9 +274,14 @@ class CardPage(msgspec.Struct, frozen=True, kw_only=True):
 
 @post("/api/pledges/{pledge_id:uuid}/card", tags=["pledges"], status_code=200)
 async def new_card(
-    request: Request[Any, Any, Any], pledge_id: FromPath[UUID], pool: NamedDependency[Pool], settings: NamedDependency[Settings],
-    gateway: NamedDependency[PaymentGateway], actor: CurrentActor, token: ManageToken = None,
-) -> CardPage:  # fmt: skip
+    request: Request[Any, Any, Any],
+    pledge_id: FromPath[UUID],
+    pool: NamedDependency[Pool],
+    settings: NamedDependency[Settings],
+    gateway: NamedDependency[PaymentGateway],
+    actor: CurrentActor,
+    token: ManageToken = None,
+) -> CardPage:
     """Opens the page where the card (or another one) is saved."""
     manage_token = token or bearer_token(request) or ""
     async with pool.acquire() as conn:

@@ -71,9 +71,14 @@ class ProposeForm(msgspec.Struct, frozen=True, kw_only=True):
 
 @get("/", include_in_schema=False)
 async def home(
-    request: Request[Any, Any, Any], pool: NamedDependency[Pool], settings: NamedDependency[Settings], actor: CurrentActor,
-    q: FromQuery[str | None] = None, lat: FromQuery[str | None] = None, lon: FromQuery[str | None] = None,
-) -> Template:  # fmt: skip
+    request: Request[Any, Any, Any],
+    pool: NamedDependency[Pool],
+    settings: NamedDependency[Settings],
+    actor: CurrentActor,
+    q: FromQuery[str | None] = None,
+    lat: FromQuery[str | None] = None,
+    lon: FromQuery[str | None] = None,
+) -> Template:
     """Coming events, by search or near me."""
     near = place_of(lat, lon)
     async with pool.acquire() as conn:
@@ -128,9 +133,13 @@ async def event_page(
 
 @get("/trips/{code:str}", include_in_schema=False)
 async def trip_page(
-    request: Request[Any, Any, Any], code: FromPath[str], pool: NamedDependency[Pool], settings: NamedDependency[Settings], actor: CurrentActor,
+    request: Request[Any, Any, Any],
+    code: FromPath[str],
+    pool: NamedDependency[Pool],
+    settings: NamedDependency[Settings],
+    actor: CurrentActor,
     via: FromQuery[str | None] = None,
-) -> Template:  # fmt: skip
+) -> Template:
     """A trip, live, with the form that pledges to it."""
     detail = await detail_by_code(pool, code, settings)
     return await show_trip(request, pool, actor, detail, values={"via": via or ""}, errors={})
@@ -163,15 +172,31 @@ def detail_views(detail: TripDetail) -> dict[str, Any]:
 
 
 async def show_trip(
-    request: Request[Any, Any, Any], pool: Pool, actor: Actor, detail: TripDetail, *, values: dict[str, Any], errors: dict[str, str], status: int = 200
-) -> Template:  # fmt: skip
+    request: Request[Any, Any, Any],
+    pool: Pool,
+    actor: Actor,
+    detail: TripDetail,
+    *,
+    values: dict[str, Any],
+    errors: dict[str, str],
+    status: int = 200,
+) -> Template:
     """The trip's page with a pledge form that keeps what was typed."""
     async with pool.acquire() as conn:
         card = await pledges.find_saved_card(conn, actor.account_id) if actor.account_id else None
     defaults = {
-        "key": uuid4().hex, "stop_id": "", "name": actor.name, "email": actor.email, "legs": "both", "seats": 1, "wheelchairs": 0, "phone": "",
-        "needs": "", "card": "saved" if card else "new", "via": "",
-    }  # fmt: skip
+        "key": uuid4().hex,
+        "stop_id": "",
+        "name": actor.name,
+        "email": actor.email,
+        "legs": "both",
+        "seats": 1,
+        "wheelchairs": 0,
+        "phone": "",
+        "needs": "",
+        "card": "saved" if card else "new",
+        "via": "",
+    }
     return page(
         request,
         "rider/trip.html",
@@ -188,9 +213,13 @@ async def show_trip(
 
 @post("/trips/{code:str}/pledge", include_in_schema=False, status_code=200)
 async def pledge_form(
-    request: Request[Any, Any, Any], code: FromPath[str], pool: NamedDependency[Pool], settings: NamedDependency[Settings],
-    gateway: NamedDependency[PaymentGateway], actor: CurrentActor,
-) -> Response[Any]:  # fmt: skip
+    request: Request[Any, Any, Any],
+    code: FromPath[str],
+    pool: NamedDependency[Pool],
+    settings: NamedDependency[Settings],
+    gateway: NamedDependency[PaymentGateway],
+    actor: CurrentActor,
+) -> Response[Any]:
     """Places the pledge and goes on to the card page; faults come back with everything that was typed."""
     detail = await detail_by_code(pool, code, settings)
     typed = {name: str(value) for name, value in (await request.form()).items()}
@@ -201,9 +230,15 @@ async def pledge_form(
         async with pool.acquire() as conn:
             via = await partners.find_key(conn, form.via) if form.via else None
         placed = await place_pledge(
-            pool, detail.trip.id, wish_of(form), key=form.key, body=msgspec.json.encode(form), secret=settings.secret, account_id=actor.account_id,
+            pool,
+            detail.trip.id,
+            wish_of(form),
+            key=form.key,
+            body=msgspec.json.encode(form),
+            secret=settings.secret,
+            account_id=actor.account_id,
             partner_key_id=via.id if via else None,
-        )  # fmt: skip
+        )
     except Invalid as invalid:
         return await show_trip(request, pool, actor, detail, values=typed, errors=errors_by_field(invalid), status=422)
     except Refusal as refused:
@@ -224,9 +259,17 @@ def wish_of(form: PledgeForm) -> PledgeWish:
     """The form in the flow's words."""
     legs = ("outbound", "return") if form.legs == "both" else (form.legs,)
     return PledgeWish(
-        stop_id=form.stop_id, name=form.name, email=form.email, phone=form.phone, needs=form.needs, locale="en", seats=form.seats,
-        wheelchairs=form.wheelchairs, legs=legs, payment_method="saved" if form.card == "saved" else None,
-    )  # fmt: skip
+        stop_id=form.stop_id,
+        name=form.name,
+        email=form.email,
+        phone=form.phone,
+        needs=form.needs,
+        locale="en",
+        seats=form.seats,
+        wheelchairs=form.wheelchairs,
+        legs=legs,
+        payment_method="saved" if form.card == "saved" else None,
+    )
 
 
 @get("/trips/{code:str}/propose-stop", include_in_schema=False)

@@ -105,19 +105,36 @@ async def pledge_page(
 
 
 async def show_pledge(
-    request: Request[Any, Any, Any], pool: Pool, settings: Settings, actor: CurrentActor, token: str, *, errors: dict[str, str], status: int = 200
-) -> Template:  # fmt: skip
+    request: Request[Any, Any, Any],
+    pool: Pool,
+    settings: Settings,
+    actor: CurrentActor,
+    token: str,
+    *,
+    errors: dict[str, str],
+    status: int = 200,
+) -> Template:
     """The page with its forms; faults beside their fields."""
     pledge = await find_pledge(pool, token)
     async with pool.acquire() as conn:
         sheet = await read_sheet(conn, pledge)
     template = "rider/_pledge_story.html" if request.headers.get("hx-request") else "rider/pledge.html"
     return page(
-        request, template, actor=actor, status=status, errors=errors, token=token, sheet=sheet, pledge=pledge,
-        event=view_event(sheet.event, settings.base_url), trip=view_trip(sheet.trip, pledge.currency, settings.base_url),
-        headline=headline(pledge, sheet.trip, sheet.charges), story=story(pledge, sheet.trip, sheet.event, sheet.charges, sheet.refunds),
-        settling=settling(sheet), **possible(sheet),
-    )  # fmt: skip
+        request,
+        template,
+        actor=actor,
+        status=status,
+        errors=errors,
+        token=token,
+        sheet=sheet,
+        pledge=pledge,
+        event=view_event(sheet.event, settings.base_url),
+        trip=view_trip(sheet.trip, pledge.currency, settings.base_url),
+        headline=headline(pledge, sheet.trip, sheet.charges),
+        story=story(pledge, sheet.trip, sheet.event, sheet.charges, sheet.refunds),
+        settling=settling(sheet),
+        **possible(sheet),
+    )
 
 
 def settling(sheet: PledgeSheet) -> bool:

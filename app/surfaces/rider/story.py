@@ -85,7 +85,7 @@ def story(pledge: Pledge, trip: Trip, event: Event, charges: list[Payment], refu
         chapters.append(
             ahead("Booking closes", stamp(event.booking_closes_at, trip.zone), "Until then you may change your stop, seats or card.")
         )
-    if pledge.state in {P.CONFIRMED, P.PAID} and trip.state in {T.CONFIRMED}:
+    if pledge.state in {P.CONFIRMED, P.PAID} and trip.state is T.CONFIRMED:
         chapters.append(ahead("Buses and times", "", "You get your departure time and boarding pass by mail."))
     return chapters
 

@@ -183,11 +183,25 @@ def view_stop(stop: Stop) -> StopView:
 def view_event(event: Event, base_url: str) -> EventView:
     """An event for everyone."""
     return EventView(
-        id=event.id, code=event.public_code, name=event.name, kind=event.kind, summary=event.summary, venue=event.venue_name, address=event.address,
-        lat=event.lat, lon=event.lon, zone=event.zone, currency=event.currency, starts_at=event.starts_at, ends_at=event.ends_at,
-        arrive_by_at=event.arrive_by_at, return_departs_at=event.return_departs_at, booking_closes_at=event.booking_closes_at,
-        state=event.state.value, url=f"{base_url}/e/{event.public_code}",
-    )  # fmt: skip
+        id=event.id,
+        code=event.public_code,
+        name=event.name,
+        kind=event.kind,
+        summary=event.summary,
+        venue=event.venue_name,
+        address=event.address,
+        lat=event.lat,
+        lon=event.lon,
+        zone=event.zone,
+        currency=event.currency,
+        starts_at=event.starts_at,
+        ends_at=event.ends_at,
+        arrive_by_at=event.arrive_by_at,
+        return_departs_at=event.return_departs_at,
+        booking_closes_at=event.booking_closes_at,
+        state=event.state.value,
+        url=f"{base_url}/e/{event.public_code}",
+    )
 
 
 def view_trip(trip: Trip, currency: str, base_url: str) -> TripView:
@@ -195,26 +209,62 @@ def view_trip(trip: Trip, currency: str, base_url: str) -> TripView:
     both = price_for(trip, BOTH_LEGS, trip.secured)
     assert both is not None
     return TripView(
-        id=trip.id, code=trip.public_code, event_id=trip.event_id, origin=trip.origin, lat=trip.origin_lat, lon=trip.origin_lon, zone=trip.zone,
-        state=trip.state, currency=currency, price_both_minor=both, price_one_way_minor=price_for(trip, (OUTBOUND,), trip.secured),
-        tiers=trip.tiers, minimum=trip.minimum, cap=trip.cap, secured=trip.secured, held=trip.held, to_go=trip.to_go, room=max(0, trip.room),
-        deadline_at=trip.deadline_at, url=f"{base_url}/trips/{trip.public_code}", live_url=f"{base_url}/api/trips/{trip.id}/live",
-    )  # fmt: skip
+        id=trip.id,
+        code=trip.public_code,
+        event_id=trip.event_id,
+        origin=trip.origin,
+        lat=trip.origin_lat,
+        lon=trip.origin_lon,
+        zone=trip.zone,
+        state=trip.state,
+        currency=currency,
+        price_both_minor=both,
+        price_one_way_minor=price_for(trip, (OUTBOUND,), trip.secured),
+        tiers=trip.tiers,
+        minimum=trip.minimum,
+        cap=trip.cap,
+        secured=trip.secured,
+        held=trip.held,
+        to_go=trip.to_go,
+        room=max(0, trip.room),
+        deadline_at=trip.deadline_at,
+        url=f"{base_url}/trips/{trip.public_code}",
+        live_url=f"{base_url}/api/trips/{trip.id}/live",
+    )
 
 
 def view_pledge(pledge: Pledge, charges: list[Payment], refunds: list[Refund]) -> PledgeView:
     """A pledge for its owner."""
     return PledgeView(
-        id=pledge.id, code=pledge.public_code, trip_id=pledge.trip_id, stop_id=pledge.stop_id, state=pledge.state, name=pledge.name,
-        email=pledge.email, phone=pledge.phone, needs=pledge.needs, seats=pledge.seats, wheelchairs=pledge.wheelchairs, people=pledge.people,
-        legs=pledge.legs, price_minor=pledge.price_minor, amount_minor=pledge.amount_minor, currency=pledge.currency, card=pledge.card_label,
-        card_url=pledge.card_url if pledge.state is PledgeState.PENDING_CARD else None, hold_expires_at=pledge.hold_expires_at,
+        id=pledge.id,
+        code=pledge.public_code,
+        trip_id=pledge.trip_id,
+        stop_id=pledge.stop_id,
+        state=pledge.state,
+        name=pledge.name,
+        email=pledge.email,
+        phone=pledge.phone,
+        needs=pledge.needs,
+        seats=pledge.seats,
+        wheelchairs=pledge.wheelchairs,
+        people=pledge.people,
+        legs=pledge.legs,
+        price_minor=pledge.price_minor,
+        amount_minor=pledge.amount_minor,
+        currency=pledge.currency,
+        card=pledge.card_label,
+        card_url=pledge.card_url if pledge.state is PledgeState.PENDING_CARD else None,
+        hold_expires_at=pledge.hold_expires_at,
         free_exit_until=pledge.free_exit_until,
         charges=[
             ChargeView(
-                purpose=c.purpose, state=c.state.value, amount_minor=c.amount_minor, next_attempt_at=c.next_attempt_at, decline_code=c.decline_code
+                purpose=c.purpose,
+                state=c.state.value,
+                amount_minor=c.amount_minor,
+                next_attempt_at=c.next_attempt_at,
+                decline_code=c.decline_code,
             )
             for c in charges
         ],
         refunds=[RefundView(reason=r.reason, state=r.state.value, amount_minor=r.amount_minor) for r in refunds],
-    )  # fmt: skip
+    )
