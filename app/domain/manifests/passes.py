@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from app.core.errors import Invalid
-from app.domain.manifests.model import Leg
+from app.domain.manifests.model import BoardingPass, Leg
 
 PASS_VERSION = 1
 TOKEN_LENGTH = 156
@@ -73,6 +73,19 @@ def signing_key(secret: str) -> PassKey:
 def serial_of(pass_id: UUID) -> bytes:
     """What a revocation list names: the last 6 bytes of the pass's id, all of them random in a UUIDv7."""
     return pass_id.bytes[10:]
+
+
+def claims_of(one: BoardingPass) -> PassClaims:
+    """What a pass on record states."""
+    return PassClaims(
+        pledge_id=one.pledge_id,
+        duty_id=one.duty_id,
+        person=one.person,
+        leg=one.leg,
+        valid_from=one.valid_from,
+        valid_until=one.valid_until,
+        serial=serial_of(one.id),
+    )
 
 
 def sign_pass(key: PassKey, claims: PassClaims) -> str:
