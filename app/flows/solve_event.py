@@ -15,7 +15,7 @@ from app.domain.dispatch.keeping import keepable
 from app.domain.dispatch.model import Cause, DutyDraft, OfferState, Plan, Snapshot, exclusions_of
 from app.domain.dispatch.planning import Atlas, drafts_of
 from app.domain.dispatch.service import keep_plan, raise_incident
-from app.domain.dispatch.solving import SolveLimits, answer
+from app.domain.dispatch.solving import SolveLimits, answer, limits_for
 from app.domain.dispatch.store import demand as paid
 from app.domain.dispatch.store import offers, plans, snapshots
 from app.domain.events import store as events
@@ -32,9 +32,10 @@ from solver.problem import Problem
 log = logger(__name__)
 
 
-async def solve_event(pool: Pool, snapshot_id: UUID, *, limits: SolveLimits) -> UUID | None:
+async def solve_event(pool: Pool, snapshot_id: UUID, *, limits: SolveLimits | None = None) -> UUID | None:
     """Plans a snapshot and returns the plan's id; None when it is planned already or a newer one has taken its place.
 
+    Without `limits` the problem's size sets them.
     Raises PlanFaulty when the checker refuses what the solver found (the job is then held for a person to look at).
     """
     async with transaction(pool) as conn:
@@ -43,7 +44,7 @@ async def solve_event(pool: Pool, snapshot_id: UUID, *, limits: SolveLimits) -> 
             return None
         problem = parse_problem(snapshot.problem)
         kept = await read_kept(conn, snapshot, problem)
-    found = await asyncio.to_thread(answer, problem, kept, limits)
+    found = await asyncio.to_thread(answer, problem, kept, limits or limits_for(problem))
     log.info("dispatch.solved", snapshot_id=str(snapshot.id), duties=len(found.duties), unserved=len(found.unserved), kept=len(kept))
     async with transaction(pool) as conn:
         await act_as(conn, "solver", f"plan of round {snapshot.round}")

@@ -7,7 +7,8 @@ from app.surfaces.driver import pages as driver_pages
 from app.surfaces.open_data import api as open_data_api
 from app.surfaces.open_data import reference
 from app.surfaces.operator import api as operator_api
-from app.surfaces.operator import fleet_api
+from app.surfaces.operator import fleet_api, fleet_pages
+from app.surfaces.operator import pages as operator_pages
 from app.surfaces.organiser import api as organiser_api
 from app.surfaces.organiser import dispatch_api, doctor, money_pages
 from app.surfaces.organiser import pages as organiser_pages
@@ -15,7 +16,7 @@ from app.surfaces.partner import api as partner_api
 from app.surfaces.partner import embedding, webhook_pages
 from app.surfaces.partner import pages as partner_pages
 from app.surfaces.rider import api as rider_api
-from app.surfaces.rider import browse_pages, pledge_pages
+from app.surfaces.rider import browse_pages, calendar, passes, pledge_pages, tracking
 from app.surfaces.sign_in import demo
 from app.surfaces.sign_in import pages as sign_in_pages
 from app.surfaces.webhooks import api as webhooks_api
@@ -26,6 +27,9 @@ ROUTES: list[ControllerRouterHandler] = [
     *rider_api.ROUTES,
     *browse_pages.ROUTES,
     *pledge_pages.ROUTES,
+    *passes.ROUTES,
+    *calendar.ROUTES,
+    *tracking.ROUTES,
     *organiser_api.ROUTES,
     *organiser_pages.ROUTES,
     *money_pages.ROUTES,
@@ -33,6 +37,8 @@ ROUTES: list[ControllerRouterHandler] = [
     *doctor.ROUTES,
     *operator_api.ROUTES,
     *fleet_api.ROUTES,
+    *operator_pages.ROUTES,
+    *fleet_pages.ROUTES,
     *partner_api.ROUTES,
     *partner_pages.ROUTES,
     *webhook_pages.ROUTES,

@@ -19,6 +19,12 @@ class SolveLimits(msgspec.Struct, frozen=True, kw_only=True):
     threads: int = 1
 
 
+def limits_for(problem: Problem) -> SolveLimits:
+    """A budget by size: a second for a handful of parties, the full ten from about 360 on."""
+    parties = len(problem.parties)
+    return SolveLimits(time_limit_s=min(10.0, 1 + parties / 40), patience_s=min(3.0, 0.5 + parties / 100))
+
+
 class PlanFaulty(Exception):
     """The checker found broken promises in a plan; the first few are in the text."""
 

@@ -1,0 +1,1 @@
+"""The bus company's portal: offers and duties, fleet and prices, calendar, drivers."""
