@@ -44,7 +44,7 @@ class PassView(msgspec.Struct, frozen=True, kw_only=True):
     def svg(self) -> Markup:
         """The code as a picture; attributes only, so that the strict policy lets it through."""
         code = segno.make(self.pass_, error="m", micro=False)
-        drawn = code.svg_inline(omitsize=True, border=4, dark="#000", lineclass=None, svgclass=None)
+        drawn = code.svg_inline(omitsize=True, border=1, dark="#000", lineclass=None, svgclass=None)
         return Markup(drawn)  # noqa: S704  made from base64 by our own signer
 
 

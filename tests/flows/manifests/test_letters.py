@@ -1,0 +1,71 @@
+"""The mails of the day of travel, as their readers get them."""
+
+from uuid import UUID, uuid4
+
+from app.core.database import Connection, Pool, transaction
+from app.core.ids import derived_token
+from app.domain.manifests.model import IncidentKind
+from app.domain.notifications.letters import build_letter_environment, write_letter
+from app.domain.notifications.model import Letter
+from app.domain.notifications.store import list_mails_about
+from app.flows.issue_manifests import issue_manifests_within
+from app.flows.report_incident import report_incident
+from tests.support.travel_world import SECRET, World, add_duty, add_party, build_world, manage_token
+
+LETTERS = build_letter_environment(secret=SECRET, base_url="https://busload.example")
+
+
+async def letters_about(db: Connection, subject: UUID) -> list[Letter]:
+    return [write_letter(LETTERS, mail) for mail in await list_mails_about(db, [subject])]
+
+
+async def issue(pool: Pool, world: World) -> None:
+    async with transaction(pool) as conn:
+        await issue_manifests_within(conn, world.event_id, cause="test")
+
+
+async def test_a_rider_is_told_time_place_bus_and_links(pool: Pool, db: Connection) -> None:
+    world = await build_world(db)
+    ada = await add_party(db, world)
+    await add_duty(db, world, [ada])
+    await issue(pool, world)
+    (letter,) = await letters_about(db, ada)
+    code = await db.fetchval("SELECT public_code FROM pledges WHERE id = $1", ada)
+    assert letter.subject == "Your bus to Women's March: time, place and boarding pass"
+    for words in (
+        "Union Station, 225 S Canal St, Chicago",
+        "bus BUS 101 of Lakeshore Coaches",
+        f"https://busload.example/p/{manage_token(ada)}/pass",
+        f"https://busload.example/t/{code}-{derived_token(SECRET, 'pass', ada)}",
+        "+1 202 555 0100",
+    ):
+        assert words in letter.text
+    assert " CST" in letter.text or " CDT" in letter.text  # the stop's own clock, not the venue's
+
+
+async def test_a_changed_ride_is_told_with_what_held_before(pool: Pool, db: Connection) -> None:
+    world = await build_world(db)
+    ada = await add_party(db, world)
+    first = await add_duty(db, world, [ada])
+    await issue(pool, world)
+    await db.execute("UPDATE offers SET state = 'failed' WHERE duty_id = $1", first)
+    await db.execute("DELETE FROM plan_duties WHERE duty_id = $1", first)
+    await add_duty(db, world, [ada], plate="BUS 202")
+    await issue(pool, world)
+    changed = (await letters_about(db, ada))[-1]
+    assert changed.subject == "Changed: your bus to Women's March"
+    assert "bus BUS 202" in changed.text
+    assert "(before: Union Station" in changed.text
+    assert "bus BUS 101)" in changed.text
+
+
+async def test_an_incident_is_told_to_riders_and_operator(pool: Pool, db: Connection) -> None:
+    world = await build_world(db)
+    ada = await add_party(db, world)
+    duty = await add_duty(db, world, [ada])
+    await issue(pool, world)
+    await report_incident(pool, duty_id=duty, driver_id=uuid4(), incident_id=uuid4(), kind=IncidentKind.BREAKDOWN, delay_min=0)
+    rider, operator = (await letters_about(db, ada))[-1], (await letters_about(db, duty))[-1]
+    assert "Bus BUS 101 of Lakeshore Coaches has broken down." in rider.text
+    assert "/t/" in rider.text
+    assert operator.subject.startswith("Incident on duty")
