@@ -40,6 +40,7 @@ from app.flows.expire_trip import expire_trip
 from app.flows.freeze_demand import freeze_demand
 from app.flows.lapse_pledge import end_hold
 from app.flows.look_up_payment import look_up_payment
+from app.flows.record_position import purge_positions
 from app.flows.retry_webhook import retry_webhook
 from app.flows.send_offers import send_offers
 from app.flows.send_refund import look_up_refund, send_refund
@@ -53,6 +54,7 @@ log = logger(__name__)
 SWEEP_EVERY_S = 5.0
 INBOX_EVERY_S = 0.5
 POLL_EVERY_S = 10.0
+PURGE_EVERY_S = 3600.0
 TIMERS_AT_ONCE = 8
 PAUSE_S, MAX_PAUSE_S = 5.0, 60.0
 MAX_JOB_ATTEMPTS = 8
@@ -175,6 +177,7 @@ async def work(wiring: Wiring, stop: asyncio.Event) -> None:
         tasks.create_task(repeat(SWEEP_EVERY_S, stop, "sweep", partial(sweep, wiring)))
         tasks.create_task(repeat(INBOX_EVERY_S, stop, "inbox", partial(work_on_inbox, wiring.pool, gateway=wiring.gateway)))
         tasks.create_task(repeat(POLL_EVERY_S, stop, "poll", partial(poll_stripe, wiring.pool, gateway=wiring.gateway)))
+        tasks.create_task(repeat(PURGE_EVERY_S, stop, "purge", partial(purge_positions, wiring.pool)))
         await stop.wait()
         queue.shutdown.set()
 
