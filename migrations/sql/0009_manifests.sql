@@ -79,6 +79,7 @@ CREATE TABLE positions (
     recorded_at timestamptz NOT NULL DEFAULT busload_now(),
     PRIMARY KEY (duty_id, at)
 );
+CREATE INDEX positions_at ON positions (at);                 -- the purge
 
 CREATE TABLE incidents (
     id          uuid PRIMARY KEY DEFAULT uuidv7(),
