@@ -115,7 +115,7 @@ def _near(port: int) -> int:
 
 def _partner_role(port: int, addresses: Addresses, doors: Doors) -> Role:
     arguments = (
-        "--port", str(port), "--service-url", addresses.base_url, "--event", doors.widget_event,
+        "--port", str(port), "--service-url", addresses.base_url, "--event", doors.widget_event, "--key", doors.widget_key,
         "--name", doors.widget_event_name, "--place", doors.widget_event_place,
     )  # fmt: skip
     return Role(name="partner-site", module="app.stage.partner_site", arguments=arguments, ready_url=f"http://{HOST}:{port}/")

@@ -18,6 +18,7 @@ class Doors(msgspec.Struct, frozen=True, kw_only=True):
 
     doors: tuple[Door, ...]
     widget_event: str
+    widget_key: str
     widget_event_name: str
     widget_event_place: str
 

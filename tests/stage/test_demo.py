@@ -33,7 +33,7 @@ async def seed(settings):
     run = await connection.fetchval("SELECT count(*) FROM runs")
     await connection.close()
     door = Door(role="Rider", url=settings["BUSLOAD_BASE_URL"] + "/livez", note=f"run {run} of this world")
-    return Doors(doors=(door,), widget_event="e-1", widget_event_name="The Match", widget_event_place="Dublin")
+    return Doors(doors=(door,), widget_event="e-1", widget_key="k-1", widget_event_name="The Match", widget_event_place="Dublin")
 
 try:
     play_demo(seed, port=int(sys.argv[1]), reset=False, state=Path(sys.argv[2]))

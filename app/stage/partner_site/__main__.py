@@ -21,10 +21,10 @@ def host_csp(service_url: str) -> str:
     )
 
 
-def build_site(*, service_url: str, event: str, name: str, place: str) -> Litestar:
+def build_site(*, service_url: str, event: str, key: str, name: str, place: str) -> Litestar:
     """Return the site of one event."""
     templates = jinja2.Environment(loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined)
-    page = templates.get_template("page.html").render(service_url=service_url, event=event, name=name, place=place)
+    page = templates.get_template("page.html").render(service_url=service_url, event=event, key=key, name=name, place=place)
 
     @get("/", sync_to_thread=False)
     def show_page() -> Response[str]:
@@ -40,10 +40,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--service-url", required=True, help="where the widget comes from, such as http://localhost:8000")
     parser.add_argument("--event", required=True, help="the event the widget shows")
+    parser.add_argument("--key", default="", help="the partner's public key")
     parser.add_argument("--name", default="Matchday", help="the event's name")
     parser.add_argument("--place", default="", help="where it takes place")
     given = parser.parse_args()
-    site = build_site(service_url=given.service_url, event=given.event, name=given.name, place=given.place)
+    site = build_site(service_url=given.service_url, event=given.event, key=given.key, name=given.name, place=given.place)
     uvicorn.run(site, host=HOST, port=given.port, log_level="warning")
 
 

@@ -4,6 +4,7 @@ from app.core.database import Connection
 from app.core.ids import derived_token
 from app.domain.events import store as events
 from app.domain.events.model import Event
+from app.domain.partners import store as partners
 from app.domain.trips import store as trips
 from app.domain.trips.model import Trip, TripState
 from app.stage.doors import Door, Doors
@@ -22,7 +23,19 @@ async def find_doors(conn: Connection, *, secret: str, base_url: str) -> Doors:
         Door(role="Organiser", url=f"{base_url}/demo/organiser", note="events, trips, dispatch, money, audit trail"),
         Door(role="Partner", url=f"{base_url}/demo/partner", note="key, snippet, preview and webhooks of the march's team"),
     ]
-    return Doors(doors=tuple(doors), widget_event=march.public_code, widget_event_name=march.name, widget_event_place=march.venue_name)
+    return Doors(
+        doors=tuple(doors),
+        widget_event=march.public_code,
+        widget_key=await find_key(conn, march),
+        widget_event_name=march.name,
+        widget_event_place=march.venue_name,
+    )
+
+
+async def find_key(conn: Connection, march: Event) -> str:
+    """The key that opens the march to the partner's own page."""
+    keys = await partners.list_keys(conn, [march.partner_id] if march.partner_id else [])
+    return next((key.public_key for key in keys if key.revoked_at is None), "")
 
 
 async def find_event(conn: Connection, key: str) -> Event:
@@ -39,7 +52,7 @@ async def rider_door(conn: Connection, march: Event, base_url: str) -> Door:
     """The open trip that is nearest to its minimum: one person short when the world is new."""
     still_open = [trip for trip in await trips.list_trips(conn, [march.id]) if trip.state is TripState.OPEN]
     if not still_open:
-        return Door(role="Rider", url=f"{base_url}/events/{march.public_code}", note="every trip to the march")
+        return Door(role="Rider", url=f"{base_url}/e/{march.public_code}", note="every trip to the march")
     trip: Trip = min(still_open, key=lambda one: (one.to_go, one.id))
     note = (
         f"{trip.origin} to the march: {trip.secured} of {trip.minimum}, your pledge tips it"
