@@ -10,7 +10,7 @@ from app.surfaces.operator import api as operator_api
 from app.surfaces.operator import fleet_api, fleet_pages
 from app.surfaces.operator import pages as operator_pages
 from app.surfaces.organiser import api as organiser_api
-from app.surfaces.organiser import dispatch_api, doctor, money_pages
+from app.surfaces.organiser import dispatch_api, dispatch_pages, doctor, money_pages
 from app.surfaces.organiser import pages as organiser_pages
 from app.surfaces.partner import api as partner_api
 from app.surfaces.partner import embedding, webhook_pages
@@ -34,6 +34,7 @@ ROUTES: list[ControllerRouterHandler] = [
     *organiser_pages.ROUTES,
     *money_pages.ROUTES,
     *dispatch_api.ROUTES,
+    *dispatch_pages.ROUTES,
     *doctor.ROUTES,
     *operator_api.ROUTES,
     *fleet_api.ROUTES,
