@@ -12,8 +12,8 @@ from app.domain.partners import store as partners
 from app.domain.partners.model import ApiKey
 from app.settings import Settings
 from app.surfaces.partner.reading import read_widget
-from app.surfaces.partner.releases import read_release
-from app.surfaces.partner.views import WidgetData
+from app.surfaces.partner.widget import CARD_MODULES, FOLDER, LOADER, VERSION
+from app.surfaces.partner.widget.shape import WidgetPage
 from app.web.actors import same_origin
 from app.web.pages import page
 
@@ -38,23 +38,21 @@ class OriginNotRegistered(NotAllowed):
     title = "This site is not registered for the key"
 
 
-@get("/w/{file:str}", include_in_schema=False)
-async def send_loader(file: FromPath[str]) -> Response[bytes]:
+@get("/w/{file:str}", include_in_schema=False, sync_to_thread=True)
+def send_loader(file: FromPath[str]) -> Response[bytes]:
     """`/w/v1.js`, the newest 1.x, or `/w/1.x.y.js`, which never changes."""
-    release = read_release()
-    headers = {"v1.js": FLOATING, f"{release.version}.js": IMMUTABLE}.get(file)
+    headers = {"v1.js": FLOATING, f"{VERSION}.js": IMMUTABLE}.get(file)
     if headers is None:
         raise NotFound("There is no such version of the widget. Use /w/v1.js for the newest one.")
-    return Response(release.loader, media_type=SCRIPT, headers=headers)
+    return Response(LOADER.read_bytes(), media_type=SCRIPT, headers=headers)
 
 
-@get("/w/{version:str}/{file:str}", include_in_schema=False)
-async def send_part(version: FromPath[str], file: FromPath[str]) -> Response[bytes]:
-    """A part that the loader of this version fetches."""
-    release = read_release()
-    if version != release.version or file not in release.files:
+@get("/w/{version:str}/{file:str}", include_in_schema=False, sync_to_thread=True)
+def send_part(version: FromPath[str], file: FromPath[str]) -> Response[bytes]:
+    """A module that the loader of this version fetches."""
+    if version != VERSION or file not in CARD_MODULES:
         raise NotFound("There is no such file of the widget.")
-    return Response(release.files[file], media_type=SCRIPT, headers=IMMUTABLE)
+    return Response((FOLDER / file).read_bytes(), media_type=SCRIPT, headers=IMMUTABLE)
 
 
 @get("/w/events/{file:str}", include_in_schema=False)
@@ -64,7 +62,7 @@ async def send_data(
     pool: NamedDependency[Pool],
     settings: NamedDependency[Settings],
     key: FromQuery[str] = "",
-) -> Response[WidgetData]:
+) -> Response[WidgetPage]:
     """`/w/events/CODE.json?key=...`: an event's public trips, for pages of the key's registered origins only."""
     code, dot, ending = file.partition(".")
     if not dot or ending != "json":

@@ -15,7 +15,6 @@ from app.domain.partners.model import ApiKey, Partner
 from app.flows.keep_keys import change_origins, create_key, revoke_key
 from app.settings import Settings
 from app.surfaces.partner.reading import read_events, read_own_event, read_partner, read_partners
-from app.surfaces.partner.releases import read_release
 from app.surfaces.partner.snippets import write_snippets
 from app.surfaces.partner.views import view_choice, view_key
 from app.web.actors import Actor, CurrentActor
@@ -85,9 +84,7 @@ async def show_event(
         event=view,
         key=view_key(chosen) if chosen else None,
         keys=[view_key(found) for found in keys],
-        snippets=write_snippets(
-            event_code=view.code, event_name=view.name, key=chosen.public_key, base_url=settings.base_url, release=read_release()
-        )
+        snippets=write_snippets(event_code=view.code, event_name=view.name, key=chosen.public_key, base_url=settings.base_url)
         if chosen
         else None,
     )

@@ -10,7 +10,8 @@ from app.domain.partners import store as partners
 from app.domain.partners.model import Partner
 from app.domain.payments.ledger import FARES, list_balances
 from app.domain.trips import store as trips
-from app.surfaces.partner.views import PartnerEventView, WidgetData, view_partner_event, view_widget
+from app.surfaces.partner.views import PartnerEventView, view_partner_event, view_widget
+from app.surfaces.partner.widget.shape import WidgetPage
 from app.web.actors import Actor
 
 PAYABLE = "partners:payable"
@@ -65,7 +66,7 @@ async def find_event(conn: Connection, code: str) -> Event | None:
     return await events.get_event(conn, event_id) if event_id else None
 
 
-async def read_widget(conn: Connection, *, code: str, partner_id: UUID, base_url: str) -> WidgetData:
+async def read_widget(conn: Connection, *, code: str, partner_id: UUID, base_url: str) -> WidgetPage:
     """What a widget with a partner's key shows of an event; NotFound for an event that is not the partner's."""
     event = await find_event(conn, code)
     if event is None or event.partner_id != partner_id:

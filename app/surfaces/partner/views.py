@@ -8,7 +8,10 @@ import msgspec
 from app.core.money import basis_points
 from app.domain.events.model import Event
 from app.domain.partners.model import ApiKey, Delivery, DeliveryState, Endpoint, Partner
-from app.domain.trips.model import BOTH_LEGS, SELLING, Trip, TripState, price_for
+from app.domain.trips.model import BOTH_LEGS, PROMISED, SELLING, Trip, TripState, price_for
+from app.surfaces.partner.widget.shape import WidgetEvent, WidgetPage, WidgetTrip
+
+OVER = frozenset({TripState.COMPLETED, TripState.EXPIRED, TripState.CANCELLED})
 
 
 class KeyView(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,40 +104,6 @@ class PartnerEventView(msgspec.Struct, frozen=True, kw_only=True):
     trips: list[PartnerTripView]
 
 
-class WidgetEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """The event at the head of a widget."""
-
-    code: str
-    name: str
-    venue: str
-    starts_at: datetime
-    zone: str
-    url: str
-
-
-class WidgetTrip(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of a widget. `price_minor` is what a round trip costs a person who pledges now."""
-
-    code: str
-    origin: str
-    state: TripState
-    secured: int
-    minimum: int
-    cap: int
-    deadline_at: datetime
-    price_minor: int
-    currency: str
-    url: str
-    live_url: str
-
-
-class WidgetData(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a widget shows."""
-
-    event: WidgetEvent
-    trips: list[WidgetTrip]
-
-
 def view_key(key: ApiKey) -> KeyView:
     """A key for its partner."""
     return KeyView(
@@ -208,10 +177,10 @@ def view_partner_trip(trip: Trip, base_url: str) -> PartnerTripView:
     )
 
 
-def view_widget(event: Event, trips: list[Trip], base_url: str) -> WidgetData:
+def view_widget(event: Event, trips: list[Trip], base_url: str) -> WidgetPage:
     """A widget's data: no drafts, what can be pledged to first."""
     public = [trip for trip in trips if trip.state is not TripState.DRAFT]
-    return WidgetData(
+    return WidgetPage(
         event=WidgetEvent(
             code=event.public_code,
             name=event.name,
@@ -231,15 +200,16 @@ def view_widget_trip(trip: Trip, currency: str, base_url: str) -> WidgetTrip:
     return WidgetTrip(
         code=trip.public_code,
         origin=trip.origin,
-        state=trip.state,
+        state=trip.state.value,
         secured=trip.secured,
         minimum=trip.minimum,
         cap=trip.cap,
+        to_go=0 if trip.state in PROMISED else trip.to_go,
         deadline_at=trip.deadline_at,
         price_minor=price_minor,
         currency=currency,
         url=f"{base_url}/trips/{trip.public_code}",
-        live_url=f"{base_url}/api/trips/{trip.id}/live",
+        live_url=None if trip.state in OVER else f"{base_url}/api/trips/{trip.id}/live",
     )
 
 

@@ -54,6 +54,7 @@ async def test_a_registered_origin_reads_public_trips(service: Service, team: Te
     assert row == {
         "code": trip["code"], "origin": "Baltimore", "state": "open", "secured": 2, "minimum": 3, "cap": 10, "currency": "USD",
         "deadline_at": trip["deadline_at"], "price_minor": 3200, "url": trip["url"], "live_url": trip["live_url"],
+        "to_go": 1,
     }  # fmt: skip
 
 
