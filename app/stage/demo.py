@@ -16,14 +16,15 @@ from app.stage.databases import create_database, prepare_database, with_database
 from app.stage.demo_state import DemoFolder
 from app.stage.doors import Door, Doors, SeedWorld
 from app.stage.errors import StageError
-from app.stage.ports import free_port, is_free
+from app.stage.ports import is_free
 from app.stage.postgres import kept_server
 from app.stage.processes import PROJECT_ROOT, Child, Role, start_together, stop_in_order
-from app.stage.roles import HOST, Addresses, inbox_role, service_settings, stripe_role, web_role, worker_role
+from app.stage.roles import HOST, PARTNER_PORT_OFFSET, Addresses, inbox_role, service_settings, stripe_role, web_role, worker_role
 
 DEFAULT_PORT = 8000
 STATE = PROJECT_ROOT / ".busload"
 _DATABASE = "busload_demo"
+_PORTS_TRIED = 1_000
 _CRASHES_BORNE = 5
 _CALM_S = 60.0
 
@@ -61,7 +62,7 @@ async def run_demo(seed: SeedWorld, *, port: int | None, reset: bool, console: C
             outside = (stripe_role(addresses, shared, folder.stripe_journal), inbox_role(addresses, folder.mails))
             await begin(*outside, web_role(settings, addresses))
             doors = await seed(settings)
-            partner_port = _near(addresses.web_port + 4)
+            partner_port = addresses.web_port + PARTNER_PORT_OFFSET
             await begin(worker_role(settings), _partner_role(partner_port, addresses, doors))
         _print_doors(console, doors, addresses, partner_port, started)
         await asyncio.gather(*(_keep_running(child, console) for child in children))
@@ -100,17 +101,21 @@ async def _exists(server_dsn: str, name: str) -> bool:
 
 def _addresses(port: int | None, console: Console) -> Addresses:
     """Return the same ports in every run where they are free, so that links of the last run still lead somewhere."""
-    web_port = port or DEFAULT_PORT
-    if not is_free(web_port):
-        if port:
-            raise StageError(f"port {port} is taken: choose another one with --port (make demo PORT=...)")
-        web_port = free_port()
-        console.print(f"Port {DEFAULT_PORT} is taken, using {web_port}.")
-    return Addresses(web_port=web_port, stripe_port=_near(web_port + 1), inbox_port=_near(web_port + 2), smtp_port=_near(web_port + 3))
+    if port and not _all_free(port):
+        raise StageError(
+            f"one of the ports {port} to {port + PARTNER_PORT_OFFSET} is taken: choose others with --port (make demo PORT=...)"
+        )
+    bases = [port] if port else range(DEFAULT_PORT, DEFAULT_PORT + _PORTS_TRIED, 10)
+    base = next((base for base in bases if _all_free(base)), None)
+    if base is None:
+        raise StageError("no five free ports in a row from 8000 on: choose others with --port (make demo PORT=...)")
+    if base != (port or DEFAULT_PORT):
+        console.print(f"Port {DEFAULT_PORT} or one of the next four is taken, using {base} and up.")
+    return Addresses(web_port=base, stripe_port=base + 1, inbox_port=base + 2, smtp_port=base + 3)
 
 
-def _near(port: int) -> int:
-    return port if is_free(port) else free_port()
+def _all_free(base: int) -> bool:
+    return all(is_free(base + offset) for offset in range(PARTNER_PORT_OFFSET + 1))
 
 
 def _partner_role(port: int, addresses: Addresses, doors: Doors) -> Role:

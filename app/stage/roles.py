@@ -9,6 +9,7 @@ from app.stage.ports import free_port
 from app.stage.processes import Role
 
 HOST = "127.0.0.1"
+PARTNER_PORT_OFFSET = 4  # the demo's partner page, counted from the web's port: the partner's key is good for that origin only
 
 
 class Addresses(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from app.flows.keep_keys import change_origins, create_key
 from app.settings import read_settings
 from app.stage.doors import Doors
 from app.stage.errors import StageError
+from app.stage.roles import PARTNER_PORT_OFFSET
 from app.stage.world.entrances import find_doors
 from app.stage.world.fleets import add_fleets
 from app.stage.world.hands import Hands
@@ -26,7 +27,6 @@ from app.stage.world.records import PartnerRecord, read_events, read_names, read
 from app.stage.world.season import Season
 
 STAFF = "organiser@demo.example"
-PARTNER_PAGE_PORT_OFFSET = 4  # where the demo puts the partner's own page, counted from the web's port
 
 
 async def seed_world(env: Mapping[str, str]) -> Doors:
@@ -88,7 +88,7 @@ async def build(hands: Hands, record: PartnerRecord) -> Partner:
 
 async def keep_key(pool: Pool, partner_id: UUID, base_url: str) -> None:
     """The partner's key works from the demo's partner page and from nowhere else."""
-    port = (urlsplit(base_url).port or 80) + PARTNER_PAGE_PORT_OFFSET
+    port = (urlsplit(base_url).port or 80) + PARTNER_PORT_OFFSET
     origins = [f"http://127.0.0.1:{port}"]
     async with transaction(pool) as conn:
         live = [key for key in await partners.list_keys(conn, [partner_id]) if key.revoked_at is None]
