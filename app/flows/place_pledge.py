@@ -1,5 +1,6 @@
 """A rider pledges seats: held for 15 minutes until the card is saved, or counted at once with a card saved before."""
 
+import re
 from uuid import UUID
 
 import asyncpg
@@ -22,6 +23,9 @@ from app.domain.pledges.model import HOLD, MAX_PEOPLE, NewPledge, Pledge, Pledge
 from app.domain.trips import store as trips
 from app.domain.trips.model import BOTH_LEGS, Trip, check_room, check_selling, price_for
 from app.flows.secure_pledge import secure_within
+
+MAX_NAME, MAX_PHONE, MAX_NEEDS = 120, 40, 1000
+LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}")
 
 
 class PledgeWish(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,31 +53,42 @@ class PlacedPledge(msgspec.Struct, frozen=True, kw_only=True):
 
 def check_wish(wish: PledgeWish) -> None:
     """Names every field that is wrong, with its remedy."""
+    if faults := [*party_faults(wish), *contact_faults(wish)]:
+        code = {"seats": "party_size", "wheelchairs": "party_size", "email": "bad_email", "legs": "bad_legs"}.get(faults[0].field)
+        raise Invalid(faults[0].message, fields=tuple(faults), code=code)
+
+
+def party_faults(wish: PledgeWish) -> list[FieldError]:
+    """What is wrong with who travels, and how it is paid."""
     faults = []
-    people = wish.seats + wish.wheelchairs
-    if wish.seats < 0 or wish.seats > MAX_PEOPLE:
+    if not 0 <= wish.seats <= MAX_PEOPLE:
         faults.append(FieldError(field="seats", message=f"Choose 0 to {MAX_PEOPLE} seats."))
-    if wish.wheelchairs < 0 or wish.wheelchairs > MAX_PEOPLE:
+    if not 0 <= wish.wheelchairs <= MAX_PEOPLE:
         faults.append(FieldError(field="wheelchairs", message=f"Choose 0 to {MAX_PEOPLE} wheelchair places."))
-    if not faults and not 1 <= people <= MAX_PEOPLE:
+    if not faults and not 1 <= wish.seats + wish.wheelchairs <= MAX_PEOPLE:
         faults.append(FieldError(field="seats", message=f"A pledge is for 1 to {MAX_PEOPLE} people; larger groups make several pledges."))
     if tuple(wish.legs) not in {BOTH_LEGS, *((leg,) for leg in BOTH_LEGS)}:
         faults.append(FieldError(field="legs", message="Choose outbound, return, or both (in this order)."))
-    if not looks_like_email(wish.email):
-        faults.append(FieldError(field="email", message="This is no complete e-mail address; it should look like name@example.org."))
-    if not 1 <= len(wish.name.strip()) <= 120:
-        faults.append(FieldError(field="name", message="Tell us the name the driver will look for (at most 120 characters)."))
-    if len(wish.phone) > 40 or len(wish.needs) > 1000:
-        faults.append(
-            FieldError(
-                field="needs" if len(wish.needs) > 1000 else "phone", message="This is too long (needs: 1000, phone: 40 characters)."
-            )
-        )
     if wish.payment_method not in {None, "saved"}:
         faults.append(FieldError(field="payment_method", message="Leave it out, or send `saved` to use the card of your account."))
-    if faults:
-        code = {"seats": "party_size", "wheelchairs": "party_size", "email": "bad_email", "legs": "bad_legs"}.get(faults[0].field)
-        raise Invalid(faults[0].message, fields=tuple(faults), code=code)
+    return faults
+
+
+def contact_faults(wish: PledgeWish) -> list[FieldError]:
+    """What is wrong with how the rider is called and reached."""
+    faults = []
+    if not looks_like_email(wish.email):
+        faults.append(FieldError(field="email", message="This is no complete e-mail address; it should look like name@example.org."))
+    name = wish.name.strip()
+    if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
+        faults.append(FieldError(field="name", message=f"Tell us the name the driver will look for (at most {MAX_NAME} characters)."))
+    if len(wish.phone) > MAX_PHONE or not wish.phone.isprintable():
+        faults.append(FieldError(field="phone", message=f"A phone number has at most {MAX_PHONE} characters; send one only."))
+    if len(wish.needs) > MAX_NEEDS or "\0" in wish.needs:
+        faults.append(FieldError(field="needs", message=f"Tell us your needs in at most {MAX_NEEDS} characters."))
+    if not LOCALE.fullmatch(wish.locale):
+        faults.append(FieldError(field="locale", message="Send the language as a tag such as `en` or `de-AT`, or leave it out."))
+    return faults
 
 
 async def place_pledge(

@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Redirect, Template
 from litestar.types import Scope
 
-from app.core.errors import FieldError, Refusal, SignInNeeded, Unavailable
+from app.core.errors import FieldError, Invalid, Refusal, SignInNeeded, Unavailable
 from app.core.log import logger
 
 log = logger(__name__)
@@ -87,7 +87,14 @@ def field_error(item: dict[str, Any]) -> FieldError:
         name = f"{where}.{found[1]}".removeprefix(".")
         return FieldError(field=name, message=f"`{name}` is missing; please send it.")
     text = FIELD_PATH.sub("", message).removesuffix(" - at ").strip()
-    return FieldError(field=where, message=f"{where}: {text}." if where else f"{text}.")
+    if not where:
+        return FieldError(field="", message="The request does not have the expected form; the API description shows it.")
+    return FieldError(field=where, message=f"`{where}` does not fit: {text[:1].lower()}{text[1:]}. The API description shows what does.")
+
+
+def on_bad_text(request: Request[Any, Any, Any], _: Exception) -> Response[Any]:
+    """Text that is no UTF-8, or holds a character that no database stores (U+0000)."""
+    return on_refusal(request, Invalid("The text you sent is not valid UTF-8, or holds a null character. Correct it and send it again."))
 
 
 def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
@@ -144,7 +151,11 @@ EXCEPTION_HANDLERS: dict[Any, Any] = {
     Refusal: on_refusal,
     ValidationException: on_validation,
     HTTPException: on_http_error,
+    UnicodeDecodeError: on_bad_text,
+    asyncpg.CharacterNotInRepertoireError: on_bad_text,
+    asyncpg.UntranslatableCharacterError: on_bad_text,
     asyncpg.LockNotAvailableError: on_database_busy,
+    asyncpg.DeadlockDetectedError: on_database_busy,
     asyncpg.QueryCanceledError: on_database_busy,
     asyncpg.TooManyConnectionsError: on_database_busy,
     asyncpg.CannotConnectNowError: on_database_busy,

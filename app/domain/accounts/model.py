@@ -8,6 +8,8 @@ import msgspec
 
 SIGN_IN_LINK_LIFETIME = timedelta(minutes=10)
 SESSION_LIFETIME = timedelta(days=30)
+LONGEST_LOCAL_PART, LONGEST_DOMAIN = 64, 255
+NOT_IN_ADDRESS = ' ,;<>"@'
 
 
 class Role(StrEnum):
@@ -53,12 +55,13 @@ def normalise_email(email: str) -> str:
 
 def looks_like_email(email: str) -> bool:
     """Whether an address can be mailed at all; only a received mail proves more (RFC 5321 lengths)."""
-    local, at, domain = email.strip().rpartition("@")
-    return bool(
-        at
-        and local
-        and len(local) <= 64
-        and len(domain) <= 255
+    address = email.strip()
+    local, _, domain = address.rpartition("@")
+    return (
+        1 <= len(local) <= LONGEST_LOCAL_PART
+        and len(domain) <= LONGEST_DOMAIN
         and "." in domain.strip(".")
-        and not set(email.strip()) & set(' ,;<>"\r\n\t')
+        and address.isprintable()
+        and not set(local) & set(NOT_IN_ADDRESS)
+        and not set(domain) & set(NOT_IN_ADDRESS)
     )
