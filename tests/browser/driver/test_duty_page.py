@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from playwright.async_api import BrowserContext, Page, expect
 
-from app.core.clock import shift_clock
+from app.core.clock import busload_now, shift_clock
 from app.domain.manifests.day_store import read_duty_check_ins
 from app.domain.manifests.passes import signing_key
 from app.flows.check_in import NamedPerson, check_in
@@ -91,6 +91,14 @@ async def test_leaving_with_people_missing_needs_a_second_tap_and_the_last_stop_
         return bool(await day.db.fetchval("SELECT state = 'departed' FROM trips WHERE id = $1", day.world.trip_id))
 
     await wait_until_async(departed, "the trip to depart")
+    await page.get_by_role("button", name="Everybody is off").click()
+    await expect(page.locator(".duty-step")).to_contain_text("Boarding for the way back")
+    await page.get_by_role("button", name="Ada Lovelace: all 3 aboard").click()
+    for name in ("Leave National Mall", "Leave Liberty Avenue", "Leave Union Station", "End the duty"):
+        await page.get_by_role("button", name=name).click()
+    await expect(page.locator(".duty-news")).to_contain_text("The duty is over", timeout=20_000)
+    await expect(status(page)).to_contain_text("All sent")
+    assert await aboard(day) == {("Eve", 1, "outbound")} | {("Ada", n, "return") for n in (1, 2, 3)}
 
 
 async def test_an_incident_is_told_with_one_tap_after_its_button(phone: BrowserContext, day: Day) -> None:
@@ -183,3 +191,19 @@ async def test_the_page_meets_wcag_and_its_own_policy(phone: BrowserContext, day
         assert found == [], opener
         await page.keyboard.press("Escape")
     assert faults == []
+
+
+async def test_a_phone_whose_clock_is_wrong_uses_the_service_clock(phone: BrowserContext, day: Day) -> None:
+    page = await phone.new_page()
+    await page.clock.install(time="2020-01-01T00:00:00Z")
+    await page.goto(f"{day.base}/d/{day.token}")
+    await expect(status(page)).to_contain_text("All sent")
+    await page.get_by_role("button", name="Bob Brown: aboard").click()
+    await page.clock.run_for(6_000)
+
+    async def recorded() -> bool:
+        return bool(await read_duty_check_ins(day.db, day.duty))
+
+    await wait_until_async(recorded, "the check-in to be recorded")
+    (kept,) = await read_duty_check_ins(day.db, day.duty)
+    assert abs(await busload_now(day.db) - kept.checked_at) < timedelta(minutes=2)

@@ -1,12 +1,17 @@
 // The day as steps, and who is aboard: pure functions over the sheet and what waits to be sent.
-export function stepsOf(sheet) {
-  const { manifest } = sheet;
-  const board = manifest.outbound.map((call) => ({ kind: "board", leg: "outbound", call, place: call.place, arriveAt: call.arrive_at, departAt: call.depart_at, parties: call.parties }));
+const halt = (kind, leg, place, arriveAt, departAt, parties) => ({ kind, leg, place, arriveAt, departAt, parties });
+
+// board: people get on; arrive: the venue; venue: people get on for the way back; set-down: people get off; depot: home.
+export function stepsOf({ manifest }) {
+  const there = manifest.outbound.flatMap((call) => call.parties);
   const back = manifest.return.flatMap((call) => call.parties);
-  const venue = { kind: "venue", leg: "return", place: manifest.venue, arriveAt: manifest.venue_arrive_at, departAt: manifest.venue_depart_at, parties: back };
-  const set = manifest.return.map((call) => ({ kind: "set-down", leg: "return", call, place: call.place, arriveAt: call.arrive_at, departAt: call.depart_at, parties: call.parties }));
-  const depot = { kind: "depot", leg: "return", place: manifest.depot, arriveAt: manifest.depot_in_at, departAt: null, parties: [] };
-  return [...board, venue, ...set, depot];
+  return [
+    ...manifest.outbound.map((call) => halt("board", "outbound", call.place, call.arrive_at, call.depart_at, call.parties)),
+    ...(manifest.outbound.length ? [halt("arrive", "outbound", manifest.venue, manifest.venue_arrive_at, null, there)] : []),
+    ...(manifest.return.length ? [halt("venue", "return", manifest.venue, manifest.venue_arrive_at, manifest.venue_depart_at, back)] : []),
+    ...manifest.return.map((call) => halt("set-down", "return", call.place, call.arrive_at, call.depart_at, call.parties)),
+    halt("depot", "return", manifest.depot, manifest.depot_in_at, null, []),
+  ];
 }
 
 export const peopleOf = (party) => party.seats + party.wheelchairs;

@@ -15,7 +15,7 @@ const token = location.pathname.split("/")[2];
 const app = document.getElementById("duty-app");
 const status = document.getElementById("duty-status");
 
-const state = { sheet: null, waiting: [], step: 0, signal: "unknown", refused: [], news: null, sharing: false, leaving: false, trouble: "" };
+const state = { sheet: null, waiting: [], step: 0, signal: "unknown", refused: [], offset: 0, news: null, sharing: false, leaving: false, trouble: "" };
 let store;
 let search = null;
 let undo = null;
@@ -30,6 +30,7 @@ async function begin() {
   store = await openStore(token);
   state.sheet = (await store.kept("sheet")) ?? null;
   state.step = (await store.kept("step")) ?? 0;
+  state.offset = (await store.kept("offset")) ?? 0;
   state.refused = (await store.kept("refused")) ?? [];
   state.waiting = await store.waiting();
   draw();
@@ -39,6 +40,10 @@ async function begin() {
   window.addEventListener("online", () => void sync());
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && void sync());
 }
+
+// The service's clock as far as we know it: a phone's own may be wrong.
+const now = () => Date.now() + state.offset;
+const stamp = () => new Date(now()).toISOString();
 
 // One run at a time; a call while one is under way asks for another after it.
 function sync() {
@@ -59,7 +64,9 @@ async function exchange() {
     if (state.sheet && sheet.version > state.sheet.version) state.news = `The manifest has changed: version ${sheet.version}. Look at every stop again.`;
     state.sheet = sheet;
     state.signal = "good";
+    state.offset = Date.parse(sheet.now) - Date.now();
     await store.keep("sheet", sheet);
+    await store.keep("offset", state.offset);
   } catch (error) {
     if (error instanceof LinkClosed) return closeLink(error);
     state.signal = error instanceof NoSignal ? "lost" : "refused";
@@ -95,7 +102,7 @@ async function queue(kind, body, label, extra = {}) {
 }
 
 async function board(party, people, leg) {
-  const at = new Date().toISOString();
+  const at = stamp();
   for (const person of people) {
     const body = { id: crypto.randomUUID(), checked_at: at, pledge_id: party.pledge_id, person, leg };
     await queue("check-ins", body, party.name, { who: { pledgeId: party.pledge_id, person, leg }, heldUntil: Date.now() + UNDO_MS });
@@ -125,14 +132,14 @@ async function takeBack(at) {
 
 async function scanned(text, say) {
   try {
-    const claims = await checkPass(text, state.sheet, Date.now());
+    const claims = await checkPass(text, state.sheet, now());
     const party = partyOf(state.sheet, claims.pledgeId, claims.leg);
     if (!party || claims.person > peopleOf(party)) return say("bad", "Not on this manifest", "Call the dispatcher.");
     const roll = rollOf(state.sheet, state.waiting);
-    const way = claims.leg === "outbound" ? "on the way there" : "on the way back";
-    if (steps()[state.step]?.leg !== claims.leg) return say("wait", party.name, `This is the pass for ${way === "on the way there" ? "the way there" : "the way back"}. Ask for the other one.`);
+    const way = claims.leg === "outbound" ? "the way there" : "the way back";
+    if (steps()[state.step]?.leg !== claims.leg) return say("wait", party.name, `This is the pass for ${way}. Ask for the other one.`);
     if (roll.find(claims.pledgeId, claims.person, claims.leg)) return say("wait", party.name, "Already aboard with this pass.");
-    const body = { id: crypto.randomUUID(), checked_at: new Date().toISOString(), pass: text };
+    const body = { id: crypto.randomUUID(), checked_at: stamp(), pass: text };
     await queue("check-ins", body, party.name, { who: { pledgeId: claims.pledgeId, person: claims.person, leg: claims.leg } });
     const after = rollOf(state.sheet, state.waiting);
     const people = peopleOf(party);
@@ -188,7 +195,7 @@ function share(wanted) {
   if (wanted)
     stopSharing = watchPosition(
       async (here) => {
-        await queue("positions", here, "Position");
+        await queue("positions", { ...here, at: new Date(Date.parse(here.at) + state.offset).toISOString() }, "Position");
         void sync();
       },
       (sentence) => {
@@ -248,7 +255,7 @@ function paint() {
   const checked = step.kind === "board" || step.kind === "venue";
   app.replaceChildren(
     ...notices(),
-    nextStop(step, state.step, all.length, roll, Date.now(), actions),
+    nextStop(step, state.step, all.length, roll, now(), actions),
     checked ? partyList(step.parties, step.leg, roll, actions) : step.kind === "set-down" ? offList(step.parties) : "",
     leaveButton(step, roll, checked),
     h("details", { class: "duty-more", open: app.querySelector(".duty-more")?.open }, h("summary", {}, "All stops"), stepList(all, state.step, roll, actions)),
@@ -278,7 +285,7 @@ async function clearRefused() {
 function leaveButton(step, roll, checked) {
   if (step.kind === "depot" && state.sheet.ended_at) return "";
   const missing = checked ? headCount(step.parties) - roll.count(step.parties, step.leg) : 0;
-  const words = step.kind === "depot" ? "End the duty" : `Leave ${step.place.name}`;
+  const words = { depot: "End the duty", arrive: "Everybody is off" }[step.kind] ?? `Leave ${step.place.name}`;
   const text = state.leaving && missing > 0 ? `${missing} not aboard. Tap again to leave` : words;
   return h("button", { class: "button button-large duty-wide duty-leave", type: "button", "data-warn": state.leaving && missing > 0, onclick: () => void leave() }, text);
 }

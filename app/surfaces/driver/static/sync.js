@@ -61,9 +61,11 @@ const BODIES = {
   end: () => ({}),
 };
 
-// A check-in by name may be taken back for a moment; until then it stays here.
+// A check-in by name may be taken back for a moment; until then it stays here, unless the bus has left meanwhile.
 async function ready(store) {
-  return (await store.waiting()).filter((item) => !item.heldUntil || item.heldUntil <= Date.now());
+  const items = await store.waiting();
+  const left = items.findLastIndex((item) => item.kind === "departure" || item.kind === "end");
+  return items.filter((item, index) => index < left || !item.heldUntil || item.heldUntil <= Date.now());
 }
 
 // Sends all that waits; returns what the server refused, [{item, code, detail}]. Throws NoSignal or LinkClosed, and keeps the rest.

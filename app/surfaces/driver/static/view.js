@@ -19,7 +19,8 @@ function placesOf(party) {
   return [...seats, ...(party.wheelchairs ? [plural(party.wheelchairs, "wheelchair")] : [])].join(" + ");
 }
 
-const TITLES = { board: "People get on", venue: "Boarding for the way back", "set-down": "People get off", depot: "Home" };
+const TITLES = { board: "People get on", arrive: "The venue", venue: "Boarding for the way back", "set-down": "People get off", depot: "Home" };
+const isOff = (step) => step.kind === "set-down" || step.kind === "arrive";
 
 export function nextStop(step, index, count, roll, now, actions) {
   const zone = step.place.zone;
@@ -37,7 +38,7 @@ export function nextStop(step, index, count, roll, now, actions) {
       { class: "duty-when" },
       h("p", { class: "duty-clock" }, h("time", { datetime: moment }, clock(moment, zone)), h("span", { class: "duty-zone" }, zoneName(moment, zone))),
       checked && h("p", { class: "duty-count" }, h("b", {}, `${roll.count(step.parties, step.leg)}/${headCount(step.parties)}`), " aboard"),
-      step.kind === "set-down" && h("p", { class: "duty-count" }, h("b", {}, String(headCount(step.parties))), " get off"),
+      isOff(step) && h("p", { class: "duty-count" }, h("b", {}, String(headCount(step.parties))), " get off"),
       h(
         "p",
         { class: "duty-notes" },
@@ -117,7 +118,7 @@ export function stepList(steps, current, roll, actions) {
           { class: "duty-jump", type: "button", "aria-current": index === current ? "step" : null, onclick: () => actions.jump(index) },
           h("span", { class: "duty-jump-time" }, clock(moment, step.place.zone)),
           h("span", {}, step.place.name),
-          h("span", { class: "duty-jump-count" }, checked ? `${roll.count(step.parties, step.leg)}/${headCount(step.parties)}` : step.kind === "set-down" ? `−${headCount(step.parties)}` : ""),
+          h("span", { class: "duty-jump-count" }, checked ? `${roll.count(step.parties, step.leg)}/${headCount(step.parties)}` : isOff(step) ? `−${headCount(step.parties)}` : ""),
         ),
       );
     }),
