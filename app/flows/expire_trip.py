@@ -9,6 +9,7 @@ from app.core.live import tell
 from app.domain.events import store as events
 from app.domain.notifications.model import NewMail
 from app.domain.notifications.service import queue_mails
+from app.domain.partners.service import queue_news
 from app.domain.pledges import store as pledges
 from app.domain.pledges.model import Pledge, PledgeState
 from app.domain.trips import store as trips
@@ -29,6 +30,9 @@ async def expire_trip(pool: Pool, trip_id: UUID) -> bool:
         gone = await pledges.lock_pledges_of_trip(conn, trip.id, [PledgeState.PENDING_CARD, PledgeState.ACTIVE])
         await give_back_within(conn, gone, reason="cancellation")
         await queue_mails(conn, [expired_mail(pledge, trip, event.name) for pledge in gone])
+        if event.partner_id is not None:
+            news = {"trip": trip.public_code, "event": event.public_code}
+            await queue_news(conn, event.partner_id, "trip.expired", subject_id=trip.id, data=news)
         await tell(conn, "trip", trip.id)
         return True
 

@@ -1,6 +1,7 @@
 """A pledge with a verified card counts: it is secured, and may be the one that tips the trip."""
 
-from app.core.clock import busload_now
+from datetime import datetime
+
 from app.core.database import Connection
 from app.core.timers import clear_timer
 from app.domain.pledges import store as pledges
@@ -8,12 +9,14 @@ from app.domain.pledges.model import Pledge, PledgeState, SavedCard
 from app.domain.trips import store as trips
 from app.domain.trips.model import TripState, tips
 from app.flows.confirm_trip import collect_fares, confirm_within
+from app.flows.tell_counts import tell_counts_within
 
 
-async def secure_within(conn: Connection, pledge: Pledge, card: SavedCard) -> Pledge:
+async def secure_within(conn: Connection, pledge: Pledge, card: SavedCard, *, now: datetime) -> Pledge:
     """Turns held people into secured ones; decides whether the trip tips. Trip and pledge are locked, its people are held.
 
-    On a confirmed trip the pledge is confirmed at once, with its payment due.
+    On a confirmed trip the pledge is confirmed at once, with its payment due. `now` is the moment, read after the trip's lock, at which the
+    pledge was found in time: counting and tipping must not be judged by two, or a trip could end above its minimum and open for ever.
     """
     await pledges.set_card(conn, pledge.id, card)
     trip = await trips.move_people(conn, pledge.trip_id, held=-pledge.people, secured=pledge.people)
@@ -26,8 +29,9 @@ async def secure_within(conn: Connection, pledge: Pledge, card: SavedCard) -> Pl
     assert secured is not None
     if promised:
         await collect_fares(conn, trip, [secured])
-    elif tips(trip, await busload_now(conn)):
-        await confirm_within(conn, trip, tipped_by=pledge.id)
+    elif tips(trip, now):
+        await confirm_within(conn, trip, tipped_by=pledge.id, now=now)
         secured = await pledges.get_pledge(conn, pledge.id)
         assert secured is not None
+    await tell_counts_within(conn, trip)
     return secured

@@ -16,6 +16,7 @@ from app.domain.pledges.model import Pledge, PledgeState
 from app.domain.trips import store as trips
 from app.domain.trips.model import Trip
 from app.flows.give_back import free_people, give_back_within
+from app.flows.tell_counts import tell_counts_within
 
 LEAVES_FREELY = (PledgeState.PENDING_CARD, PledgeState.ACTIVE)
 ALREADY_OUT = frozenset({PledgeState.WITHDRAWN, PledgeState.LAPSED, PledgeState.RELEASED, PledgeState.REFUNDED, PledgeState.REFUSED})
@@ -42,6 +43,10 @@ async def withdraw_pledge(pool: Pool, pledge_id: UUID, *, actor: str) -> Pledge:
                 code="pledge_confirmed",
             )
         await tell_withdrawal(conn, pledge, trip)
+        if pledge.state is not PledgeState.PENDING_CARD:
+            emptier = await trips.get_trip(conn, trip.id)
+            assert emptier is not None
+            await tell_counts_within(conn, emptier)
         return await pledges.lock_pledge(conn, pledge_id)
 
 
@@ -59,5 +64,6 @@ async def tell_withdrawal(conn: Connection, pledge: Pledge, trip: Trip) -> None:
     await queue_mail(
         conn, dedupe_key=f"pledge-withdrawn:{pledge.id}", recipient=pledge.email, template="pledge_withdrawn", locale=pledge.locale,
         subject_id=pledge.id,
-        data={"name": pledge.name, "code": pledge.public_code, "origin": trip.origin, "trip": trip.public_code, "paid": pledge.state is PledgeState.PAID},
+        data={"name": pledge.name, "code": pledge.public_code, "origin": trip.origin, "trip": trip.public_code,
+            "paid": pledge.state is PledgeState.PAID},
     )  # fmt: skip

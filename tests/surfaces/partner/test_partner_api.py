@@ -1,6 +1,9 @@
 """Keys, endpoints and deliveries over JSON; nobody reaches another partner's."""
 
+import json
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -84,6 +87,32 @@ async def test_a_confirmed_trip_reaches_the_partners_server(
     confirmed = [message for message in receiver.received if '"trip.confirmed"' in message.body]
     assert len(confirmed) == 1
     assert trip["code"] in confirmed[0].body
+
+
+async def test_counts_and_an_expiry_reach_the_partners_server(
+    service: Service, team: Team, event: dict[str, Any], receiver: Receiver
+) -> None:
+    await team.http.post("/api/partner/webhooks", json={"url": receiver.url})
+    trip = await service.trip(event, minimum=5)
+    for seats in (1, 2):
+        await service.pledged(trip, seats=seats)
+    leaver = await service.pledged(trip, seats=1)
+    await service.http.post(
+        f"/api/pledges/{leaver['pledge']['id']}/withdraw", headers={"Authorization": f"Bearer {leaver['manage_token']}"}
+    )
+    await service.jump(timedelta(minutes=2))
+    await service.sweep()
+    await service.work("deliver_webhook")
+    counts = [json.loads(message.body) for message in receiver.received]
+    assert {message["type"] for message in counts} == {"trip.progress"}
+    assert len(counts) <= 2, "a minute may have turned in between"
+    assert (counts[-1]["data"]["secured"], counts[-1]["data"]["to_go"]) == (3, 2)
+    async with service.pool.acquire() as conn:
+        left = await conn.fetchval("SELECT deadline_at - busload_now() FROM trips WHERE id = $1", UUID(trip["id"]))
+    await service.jump(left + timedelta(minutes=3))
+    await service.sweep()
+    await service.work("deliver_webhook")
+    assert [json.loads(message.body)["type"] for message in receiver.received][-1] == "trip.expired"
 
 
 async def test_the_delivery_log_goes_on_by_cursor_and_replays(service: Service, team: Team, receiver: Receiver) -> None:
