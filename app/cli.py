@@ -48,7 +48,7 @@ SETTINGS_HELP = "\b\nSettings, all from the environment:\n" + "\n".join(
 )
 
 
-STAGE_COMMANDS = ("demo", "seed")
+STAGE_COMMANDS = ("demo", "rehearse", "seed")
 
 
 class Program(click.Group):

@@ -6,10 +6,13 @@ import sys
 from typing import NoReturn
 
 import click
+import msgspec
+from rich.console import Console
 
 from app.settings import SettingsFaulty
 from app.stage.demo import play_demo
 from app.stage.errors import StageError
+from app.stage.rehearsal.rehearse import run_rehearsal
 from app.stage.world.seed import seed_world
 
 
@@ -39,3 +42,26 @@ def seed() -> None:
         fail(str(error))
     for door in doors.doors:
         click.echo(f"{door.role}: {door.note}\n  {door.url}")
+
+
+@click.command()
+@click.option("--riders", default=600, show_default=True, type=click.IntRange(20, 20_000), help="How many people pledge.")
+@click.option("--seed", default=1, show_default=True, help="The same seed plays the same crowd.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on the last line.")
+@click.option("--url", help="Play through this running service (database marked demo or test) instead of a private stack.")
+@click.option("--inbox", help="The inbox of that service. [default: its demo's own]")
+@click.option("--kill-worker", is_flag=True, help="Kill the private stack's worker between a charge and its answer.")
+def rehearse(*, riders: int, seed: int, as_json: bool, url: str | None, inbox: str | None, kill_worker: bool) -> None:
+    """Play a whole event, from a burst of pledges to the last check-in, then check every invariant. Exit status 1 on any violation."""
+    if kill_worker and url:
+        fail("--kill-worker needs a private stack: leave --url out")
+    console = Console(stderr=as_json)
+    try:
+        report = asyncio.run(
+            run_rehearsal(riders=riders, seed=seed, url=url, console=console, kill_worker=kill_worker, inbox_url=inbox)
+        )  # fmt: skip
+    except StageError as error:
+        fail("\n".join([str(error), *getattr(error, "__notes__", [])]))
+    if as_json:
+        click.echo(msgspec.json.encode(report).decode())
+    sys.exit(1 if report.violations else 0)

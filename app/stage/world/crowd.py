@@ -38,12 +38,12 @@ class Party(msgspec.Struct, frozen=True, kw_only=True):
     needs: str
 
 
-def parties_of(people: int, names: NamesRecord, dice: Random, *, one_way: bool) -> list[Party]:
+def parties_of(people: int, names: NamesRecord, dice: Random, *, one_way: bool, sizes: Sequence[int] = PARTY_SIZES) -> list[Party]:
     """Parties of exactly `people` people; about one in twelve brings a wheelchair, one in ten goes one way where that is sold."""
     parties: list[Party] = []
     left = people
     while left > 0:
-        size = min(left, dice.choice(PARTY_SIZES))
+        size = min(left, dice.choice(sizes))
         left -= size
         wheelchairs = 1 if dice.random() < WHEELCHAIR_SHARE else 0
         first, last = dice.choice(names.first), dice.choice(names.last)

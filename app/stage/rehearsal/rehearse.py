@@ -1,0 +1,131 @@
+"""`busload rehearse`: the whole play, act by act, with a progress bar, and the checks after the curtain."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from app.stage.rehearsal.auditing import Money, check_books, check_doctor, check_ledger, read_money
+from app.stage.rehearsal.calling import until
+from app.stage.rehearsal.dispatching import Yard
+from app.stage.rehearsal.report import Notes, Report, print_report
+from app.stage.rehearsal.script import Script, write_script
+from app.stage.rehearsal.selling import EXPIRES_IN, Box, OpenTrip, Placed
+from app.stage.rehearsal.theatre import Theatre, client, kill_worker_while_charging, private_theatre, running_theatre
+from app.stage.world.records import OperatorRecord, read_events, read_names, read_operators
+
+AT_ONCE = 24
+EVENT = "march"
+KILL_AFTER_SHARE = 4  # the answers held back are those after a quarter of the pledges
+
+
+async def run_rehearsal(
+    *, riders: int, seed: int, url: str | None, console: Console, kill_worker: bool = False, inbox_url: str | None = None
+) -> Report:
+    """Plays an event for `riders` people and returns what was found.
+
+    Without `url` in a private stack, else through the service there. `kill_worker` kills the private stack's worker between a charge and
+    its answer. Raises StageError when the play cannot go on.
+    """
+    event = read_events()[EVENT]
+    script = write_script(riders, seed, event, read_names()[event.country], now=datetime.now(UTC))
+    operators = [operator for operator in read_operators() if operator.currency == event.currency]
+    notes = Notes()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        async with AsyncExitStack() as closing:
+            with notes.stage("setup"):
+                chosen = private_theatre(operators, riders=riders) if url is None else running_theatre(url, inbox_url=inbox_url)
+                theatre = await closing.enter_async_context(chosen)
+            play = Play(theatre, script, operators, notes, bar, seed=seed)
+            money = await play.perform(kill_worker=kill_worker)
+    report = notes.report(riders=riders, charged_minor=dict(money.charged), refunded_minor=dict(money.refunded))
+    print_report(console, report, notes)
+    return report
+
+
+class Play:
+    """One performance."""
+
+    def __init__(
+        self, theatre: Theatre, script: Script, operators: list[OperatorRecord], notes: Notes, bar: Progress, *, seed: int
+    ) -> None:
+        self.theatre, self.script, self.operators, self.notes, self.bar, self.seed = theatre, script, operators, notes, bar, seed
+
+    def task(self, what: str, total: int) -> TaskID:
+        """A line of the progress bar."""
+        return self.bar.add_task(what, total=total)
+
+    async def perform(self, *, kill_worker: bool) -> Money:
+        """All acts; returns what the riders were charged and paid back."""
+        organiser = await self.theatre.sign_in("organiser")
+        box = Box(public=self.theatre.public, organiser=organiser, http=self.theatre.http, notes=self.notes, at_once=AT_ONCE)
+        with self.notes.stage("event"):
+            event_id, trips = await box.open_event(self.script)
+        placed = await self.sell(box, trips, kill_worker=kill_worker)
+        with self.notes.stage("tipping"):
+            await box.settle(event_id, hurry=lambda: self.theatre.jump(EXPIRES_IN))
+        await self.drive(event_id, box)
+        return await self.check(event_id, box, placed)
+
+    async def sell(self, box: Box, trips: list[OpenTrip], *, kill_worker: bool) -> list[Placed]:
+        """The burst of pledges; meanwhile, if wished, a worker is killed."""
+        total = sum(len(trip.script.pledgers) for trip in trips)
+        task = self.task("pledges", total)
+        stack, pool = self.theatre.stack, self.theatre.pool
+        with self.notes.stage("pledges"):
+            async with asyncio.TaskGroup() as group:
+                selling = group.create_task(box.sell(trips, lambda: self.bar.advance(task)))
+                if kill_worker and stack is not None and pool is not None:
+                    killing = group.create_task(kill_worker_while_charging(stack, pool, skip=total // KILL_AFTER_SHARE))
+            if kill_worker and stack is not None:
+                self.bar.console.print(
+                    f"worker killed while {len(killing.result())} charge(s) stood in the books unanswered", highlight=False
+                )
+        return selling.result()
+
+    async def drive(self, event_id: str, box: Box) -> None:
+        """Dispatch, drivers, the day."""
+        yard = Yard(
+            organiser=box.organiser, operators=await self.theatre.sign_in_operators(self.operators), public=self.theatre.public,
+            inbox=self.theatre.inbox, notes=self.notes, seed=self.seed,
+        )  # fmt: skip
+        stages = ["selling", "closing", "planning", "offering", "settled"]
+        task = self.task("dispatch", len(stages) - 1)
+
+        def told(stage: str) -> None:
+            self.bar.update(task, description=f"dispatch: {stage}", completed=stages.index(stage) if stage in stages else 2)
+
+        with self.notes.stage("dispatch"):
+            settled = await yard.dispatch(event_id, told)
+        with self.notes.stage("manifests"):
+            crews = await yard.assign(event_id)
+            drivers = await yard.open_links(crews, {duty["id"]: duty["code"] for duty in settled["duties"]})
+        task = self.task("check-ins", len(drivers))
+        with self.notes.stage("check_ins"):
+            for driver in drivers:
+                await yard.board(driver)
+                self.bar.advance(task)
+
+    async def check(self, event_id: str, box: Box, placed: list[Placed]) -> Money:
+        """Waits until no money is on its way, then looks at everything."""
+        with self.notes.stage("checks"):
+
+            async def money_at_rest() -> Money | None:
+                money = await read_money(self.theatre.public, placed)
+                return money if money.in_flight == 0 else None
+
+            money = await until(money_at_rest, "every charge and refund to settle", timeout_s=180.0)
+            self.notes.count("dropped", money.states["dropped"])
+            await check_doctor(self.theatre.public, self.notes)
+            async with client(self.stripe_url(box)) as stripe:
+                await check_books(stripe, placed, money, self.notes)
+            if self.theatre.pool is not None:
+                await check_ledger(self.theatre.pool, event_id, money, self.notes)
+        return money
+
+    def stripe_url(self, box: Box) -> str:
+        """Where the fake Stripe is: known of a private stack, seen on the card pages of another service."""
+        return self.theatre.stack.stripe_url if self.theatre.stack else box.stripe_root

@@ -1,0 +1,137 @@
+"""The selling half: organisers open trips, people pledge in a burst, some withdraw, trips tip or expire, cards are charged."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import msgspec
+
+from app.stage.rehearsal.calling import Caller, Refused, until
+from app.stage.rehearsal.report import Notes
+from app.stage.rehearsal.script import Pledger, Script, TripScript, event_body, trip_body
+
+EXPIRES_IN = timedelta(seconds=60)
+LASTS = timedelta(days=14)
+
+
+class OpenTrip(msgspec.Struct, frozen=True, kw_only=True):
+    """A trip on sale: its id, its stops' ids in the script's order, and its script."""
+
+    id: str
+    stops: list[str]
+    script: TripScript
+
+
+class Placed(msgspec.Struct, frozen=True, kw_only=True):
+    """A pledge that was placed, the token that opens it, and how it was to go on."""
+
+    id: str
+    token: str
+    trip: OpenTrip
+    pledger: Pledger
+
+
+class Box:
+    """The office that sells: nobody's caller, the organiser's, and the fake's control room."""
+
+    def __init__(self, *, public: Caller, organiser: Caller, http: httpx.AsyncClient, notes: Notes, at_once: int) -> None:
+        self.public, self.organiser, self.http, self.notes = public, organiser, http, notes
+        self.gate = asyncio.Semaphore(at_once)
+        self.stripe_root = ""
+
+    async def open_event(self, script: Script) -> tuple[str, list[OpenTrip]]:
+        """The event and its trips, on sale. Those that shall expire close in a minute."""
+        event = await self.organiser.post("/api/events", event_body(script))
+        trips = []
+        for trip in script.trips:
+            deadline_at = datetime.now(UTC) + (EXPIRES_IN if trip.expires else LASTS)
+            made = await self.organiser.post(f"/api/events/{event['id']}/trips", trip_body(trip, script.event, deadline_at=deadline_at))
+            await self.organiser.post(f"/api/trips/{made['id']}/open")
+            detail = await self.public.get(f"/api/trips/{made['id']}")
+            by_name = {stop["name"]: stop["id"] for stop in detail["stops"]}
+            trips.append(OpenTrip(id=made["id"], stops=[by_name[stop.name] for stop in trip.record.stops], script=trip))
+        return event["id"], trips
+
+    async def sell(self, trips: list[OpenTrip], told: Callable[[], None]) -> list[Placed]:
+        """Everybody pledges at once, those of the trips that close soon first; `told` after each."""
+        queue = [(trip, pledger) for trip in sorted(trips, key=lambda one: not one.script.expires) for pledger in trip.script.pledgers]
+        late = [entry for entry in queue if not entry[0].script.expires]
+        soon = [entry for entry in queue if entry[0].script.expires]
+        mixed = [late[index] for index in sorted(range(len(late)), key=lambda index: (index * 7919) % max(1, len(late)))]
+
+        async def one(trip: OpenTrip, pledger: Pledger) -> Placed | None:
+            async with self.gate:
+                placed = await self.pledge(trip, pledger)
+            told()
+            return placed
+
+        done = await asyncio.gather(*(one(trip, pledger) for trip, pledger in [*soon, *mixed]))
+        return [placed for placed in done if placed is not None]
+
+    async def pledge(self, trip: OpenTrip, pledger: Pledger) -> Placed | None:
+        """One party from the form to the saved card. None when the trip was closed or full by then, which is no fault."""
+        party = pledger.party
+        body = {
+            "stop_id": trip.stops[pledger.stop], "name": party.name, "email": party.email, "seats": party.seats,
+            "wheelchairs": party.wheelchairs, "legs": list(party.legs), "needs": party.needs,
+        }  # fmt: skip
+        try:
+            answer = await self.public.post(f"/api/trips/{trip.id}/pledges", body, key=uuid4().hex)
+        except Refused as refused:
+            if refused.status != httpx.codes.CONFLICT:
+                raise
+            self.notes.count("refused")
+            return None
+        self.notes.count("pledges")
+        placed = Placed(id=answer["pledge"]["id"], token=answer["manage_token"], trip=trip, pledger=pledger)
+        card_url = answer["pledge"]["card_url"] or (await self.owner(placed).post(f"/api/pledges/{placed.id}/card"))["card_url"]
+        await self.save_card(placed, card_url)
+        if pledger.withdraws:
+            await self.withdraw(placed)
+        return placed
+
+    def owner(self, placed: Placed) -> Caller:
+        """Whoever holds the pledge's link."""
+        return self.public.as_bearer(placed.token)
+
+    async def save_card(self, placed: Placed, card_url: str) -> None:
+        """The rider types a card into the hosted page and mostly comes back; the webhook tells of the others."""
+        self.stripe_root, _, session = card_url.partition("/c/pay/")
+        card = {"card": placed.pledger.card, "fingerprint_seed": placed.pledger.party.email}
+        answer = await self.http.post(f"{self.stripe_root}/_stage/sessions/{session.split('?')[0]}/complete", json=card)
+        answer.raise_for_status()
+        if placed.pledger.returns:
+            back = await self.http.get(f"/p/{placed.token}/card-saved", params={"session": session})
+            if back.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+                self.notes.violated("pages answer", [f"card-saved answered {back.status_code}"])
+
+    async def withdraw(self, placed: Placed) -> None:
+        """The rider leaves; too late is no fault, the trip has tipped."""
+        try:
+            await self.owner(placed).post(f"/api/pledges/{placed.id}/withdraw")
+        except Refused as refused:
+            if refused.code != "pledge_confirmed":
+                raise
+        else:
+            self.notes.count("withdrawals")
+
+    async def settle(self, event_id: str, *, hurry: Callable[[], Any]) -> None:
+        """Waits until every trip has tipped or expired; `hurry` lets the clock run where that is allowed."""
+
+        async def none_waiting_to_tip() -> bool:
+            trips = await self.organiser.get(f"/api/organiser/events/{event_id}/trips")
+            return all(trip["state"] != "open" or trip["held"] == 0 for trip in trips)
+
+        await until(none_waiting_to_tip, "the last saved card to count")
+        await hurry()
+        trips = await until(lambda: self.decided(event_id), "every trip to tip or expire")
+        for trip in trips:
+            self.notes.count(f"trips_{trip['state']}")
+
+    async def decided(self, event_id: str) -> list[dict[str, Any]] | None:
+        """The trips once none is open any more."""
+        trips: list[dict[str, Any]] = await self.organiser.get(f"/api/organiser/events/{event_id}/trips")
+        return None if any(trip["state"] == "open" for trip in trips) else trips
