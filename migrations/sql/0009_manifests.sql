@@ -29,6 +29,7 @@ CREATE TABLE manifest_people (
     wheelchairs integer NOT NULL CHECK (wheelchairs >= 0),
     PRIMARY KEY (manifest_id, pledge_id, leg)
 );
+CREATE INDEX manifest_people_pledge ON manifest_people (pledge_id);
 CREATE TRIGGER manifest_people_for_ever BEFORE UPDATE OR DELETE OR TRUNCATE ON manifest_people
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
@@ -69,6 +70,7 @@ CREATE TABLE check_ins (
 );
 CREATE UNIQUE INDEX check_ins_once ON check_ins (pledge_id, person, leg) WHERE conflicts_with IS NULL;
 CREATE INDEX check_ins_duty ON check_ins (duty_id);
+CREATE INDEX check_ins_pledge ON check_ins (pledge_id);
 
 CREATE TABLE positions (
     duty_id     uuid NOT NULL REFERENCES duties,
@@ -93,6 +95,8 @@ CREATE TABLE incidents (
     opened_at   timestamptz NOT NULL DEFAULT busload_now(),
     resolved_at timestamptz
 );
+CREATE INDEX incidents_duty ON incidents (duty_id);
+CREATE INDEX incidents_event ON incidents (event_id);
 CREATE TABLE incident_pledges (
     incident_id uuid NOT NULL REFERENCES incidents,
     pledge_id   uuid NOT NULL REFERENCES pledges,

@@ -84,8 +84,8 @@ async def read_pledge_manifests(conn: Connection, pledge_id: UUID) -> list[Manif
         Manifest,
         """
         SELECT m.id, m.duty_id, m.offer_id, m.version, m.document, m.cause, m.created_at
-        FROM current_manifests c JOIN manifests m ON m.id = c.manifest_id
-        WHERE EXISTS (SELECT FROM manifest_people mp WHERE mp.manifest_id = m.id AND mp.pledge_id = $1) ORDER BY m.duty_id
+        FROM manifests m JOIN current_manifests c ON c.manifest_id = m.id
+        WHERE m.id IN (SELECT mp.manifest_id FROM manifest_people mp WHERE mp.pledge_id = $1) ORDER BY m.duty_id
         """,
         pledge_id,
     )

@@ -9,7 +9,7 @@ import pytest_asyncio
 from app.core.database import Connection, Pool, transaction
 from app.domain.manifests.day_store import read_duty_check_ins
 from app.domain.manifests.model import BoardingPass, CheckInOutcome, CheckInStatus, Leg
-from app.domain.manifests.passes import PassClaims, serial_of, sign_pass, signing_key
+from app.domain.manifests.passes import claims_of, sign_pass, signing_key
 from app.domain.manifests.service import NoManifest
 from app.domain.manifests.store import read_pledge_passes
 from app.flows.check_in import NamedPerson, ScannedPass, check_in
@@ -49,16 +49,7 @@ def named(day: Day, pledge: UUID, person: int = 1, leg: Leg = "outbound", check_
 
 
 def token_of(boarding_pass: BoardingPass) -> str:
-    claims = PassClaims(
-        pledge_id=boarding_pass.pledge_id,
-        duty_id=boarding_pass.duty_id,
-        person=boarding_pass.person,
-        leg=boarding_pass.leg,
-        valid_from=boarding_pass.valid_from,
-        valid_until=boarding_pass.valid_until,
-        serial=serial_of(boarding_pass.id),
-    )
-    return sign_pass(KEY, claims)
+    return sign_pass(KEY, claims_of(boarding_pass))
 
 
 async def arrive(pool: Pool, day: Day, *arrivals: NamedPerson | ScannedPass) -> list[CheckInOutcome]:
@@ -172,3 +163,16 @@ async def test_a_duty_that_was_taken_back_takes_no_check_ins(pool: Pool, db: Con
     await issue(pool, day.world)
     with pytest.raises(NoManifest):
         await arrive(pool, day, named(day, day.bob))
+
+
+async def test_after_a_rotation_passes_already_shown_hold_until_their_key_is_retired(pool: Pool, db: Connection, day: Day) -> None:
+    first, second = (await read_pledge_passes(db, day.ada))[:2]
+    await arrive(pool, day, ScannedPass(id=uuid4(), token=token_of(first), checked_at=day.now))
+    rotated = signing_key("the secret after the rotation, long enough")
+    old = ScannedPass(id=uuid4(), token=token_of(second), checked_at=day.now)
+    (outcome,) = await check_in(pool, duty_id=day.duty, arrivals=[old], key=rotated)
+    assert outcome.status is CheckInStatus.ACCEPTED
+    await db.execute("UPDATE pass_keys SET retired_at = busload_now() WHERE key_id = $1", KEY.key_id)
+    third = ScannedPass(id=uuid4(), token=token_of((await read_pledge_passes(db, day.ada))[2]), checked_at=day.now)
+    (outcome,) = await check_in(pool, duty_id=day.duty, arrivals=[third], key=rotated)
+    assert (outcome.status, outcome.code) == (CheckInStatus.REFUSED, "pass_key_unknown")

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from app.core.clock import busload_now, shift_clock
-from app.domain.manifests.passes import PassClaims, serial_of, sign_pass, signing_key
+from app.domain.manifests.passes import claims_of, sign_pass, signing_key
 from app.domain.manifests.store import read_pledge_passes
 from tests.support.day_service import Day
 from tests.support.travel_world import SECRET, add_duty, add_party, assign_driver
@@ -28,21 +28,7 @@ async def named(day: Day, pledge: Any, person: int = 1, leg: str = "outbound") -
 
 async def tokens(day: Day, pledge: Any) -> list[str]:
     key = signing_key(SECRET)
-    return [
-        sign_pass(
-            key,
-            PassClaims(
-                pledge_id=one.pledge_id,
-                duty_id=one.duty_id,
-                person=one.person,
-                leg=one.leg,
-                valid_from=one.valid_from,
-                valid_until=one.valid_until,
-                serial=serial_of(one.id),
-            ),
-        )
-        for one in await read_pledge_passes(day.db, pledge)
-    ]
+    return [sign_pass(key, claims_of(one)) for one in await read_pledge_passes(day.db, pledge)]
 
 
 async def test_the_manifest_has_everything_a_phone_needs_for_a_day_without_signal(day: Day, phone: httpx.AsyncClient) -> None:
