@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from tests.surfaces.operator.conftest import Stage
+from tests.support.dispatch_stage import Stage
 
 
 async def offers_of(client: httpx.AsyncClient, **query: str) -> list[dict[str, Any]]:

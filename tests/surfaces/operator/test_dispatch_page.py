@@ -7,8 +7,8 @@ import pytest_asyncio
 from app.core.database import Pool
 from app.domain.dispatch.model import OfferState
 from app.flows.answer_offer import accept_offer
+from tests.support.dispatch_stage import Stage
 from tests.support.dispatch_world import offers_in
-from tests.surfaces.operator.conftest import Stage
 from tests.surfaces.operator.test_pages import Browser, browser_of
 
 

@@ -10,8 +10,8 @@ import pytest_asyncio
 from app.core.ids import derived_token
 from app.domain.dispatch.model import Offer, OfferState
 from app.web.actors import SESSION_COOKIE
+from tests.support.dispatch_stage import Stage
 from tests.support.dispatch_world import SECRET, offers_in
-from tests.surfaces.operator.conftest import Stage
 
 
 class Browser:

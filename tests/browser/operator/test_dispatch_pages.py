@@ -1,0 +1,93 @@
+"""Operators' pages and the organisers' dispatch page in a real browser: accessible, no sideways scroll, maps drawn on a tap."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page
+
+from app.domain.dispatch.model import OfferState
+from app.flows.answer_offer import accept_offer
+from app.web.actors import SESSION_COOKIE
+from app.web.vendoring import FOR_TESTS
+from tests.browser.web.gallery import SIZES, browser, open_page
+from tests.support.dispatch_stage import Stage, dispatch_stage
+from tests.support.dispatch_world import offers_in
+from tests.support.service import Service
+
+pytestmark = pytest.mark.browser
+AXE = next(FOR_TESTS.glob("axe-core/*/axe.min.js"))
+
+
+@pytest_asyncio.fixture
+async def chrome(chromium: Path) -> AsyncIterator[Browser]:
+    async with browser(chromium) as launched:
+        yield launched
+
+
+@pytest_asyncio.fixture
+async def stage(service: Service) -> AsyncIterator[Stage]:
+    async with dispatch_stage(service) as made:
+        yield made
+
+
+async def violations(page: Page) -> list[Any]:
+    await page.evaluate(AXE.read_text())
+    found: dict[str, Any] = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [(item["id"], [node["html"][:160] for node in item["nodes"]]) for item in found["violations"]]
+
+
+async def sign_in(page: Page, stage: Stage, authorization: str) -> None:
+    token = authorization.removeprefix("Bearer ")
+    await page.context.clear_cookies()
+    await page.context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": stage.service.settings.base_url}])
+
+
+async def look(page: Page, stage: Stage, path: str, shot: Path) -> None:
+    """Opens every closed part of a page, photographs it and lets axe at it."""
+    await page.goto(stage.service.settings.base_url + path, wait_until="networkidle")
+    await page.screenshot(path=shot, full_page=True)
+    await page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+    assert await violations(page) == [], path
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} scrolls sideways"
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_every_page_is_accessible_and_silent(stage: Stage, chrome: Browser, size: str, tmp_path: Path) -> None:
+    await stage.plan()
+    first, *_ = sent = await offers_in(stage.pool, stage.world, OfferState.SENT)
+    page, faults = await open_page(chrome, stage.service.settings.base_url, size, "light")
+    await sign_in(page, stage, stage.operators[first.operator_id].headers["authorization"])
+    await look(page, stage, "/operator", tmp_path / f"{size}-offers.png")
+    await look(page, stage, f"/operator/offers/{first.id}", tmp_path / f"{size}-offer.png")
+    for offer in sent[:-1]:
+        await accept_offer(stage.pool, offer.id, actor="operator")
+    for name in ("duties", "fleet", "drivers", f"vehicles/{first.vehicle_id}", f"offers/{first.id}"):
+        await look(page, stage, f"/operator/{name}", tmp_path / f"{size}-{name.split('/', maxsplit=1)[0]}-later.png")
+    async with stage.pool.acquire() as conn:
+        code = await conn.fetchval("SELECT public_code FROM events WHERE id = $1", stage.world.event_id)
+    await sign_in(page, stage, stage.service.organiser.headers["authorization"])
+    await look(page, stage, f"/organiser/events/{code}/dispatch", tmp_path / f"{size}-dispatch.png")
+    assert faults == []
+    await page.close()
+
+
+async def test_the_maps_are_drawn_on_a_tap(stage: Stage, chrome: Browser, tmp_path: Path) -> None:
+    await stage.plan()
+    first, *_ = await offers_in(stage.pool, stage.world, OfferState.SENT)
+    async with stage.pool.acquire() as conn:
+        code = await conn.fetchval("SELECT public_code FROM events WHERE id = $1", stage.world.event_id)
+    page, faults = await open_page(chrome, stage.service.settings.base_url, "desktop", "light")
+    for who, path in (
+        (stage.operators[first.operator_id].headers["authorization"], f"/operator/offers/{first.id}"),
+        (stage.service.organiser.headers["authorization"], f"/organiser/events/{code}/dispatch"),
+    ):
+        await sign_in(page, stage, who)
+        await page.goto(stage.service.settings.base_url + path)
+        await page.get_by_role("button", name="Show map").click()
+        await page.wait_for_selector("[data-map][data-drawn]", timeout=60_000, state="attached")
+        await page.screenshot(path=tmp_path / f"map-{path.split('/')[1]}.png", full_page=True)
+    assert faults == []
+    await page.close()
