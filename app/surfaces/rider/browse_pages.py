@@ -23,6 +23,7 @@ from app.flows.open_card_page import open_card_page
 from app.flows.place_pledge import PledgeWish, place_pledge
 from app.flows.propose_stop import propose_stop
 from app.settings import Settings
+from app.surfaces.open_data.structured import event_data, script_tag
 from app.surfaces.rider.reading import NO_EVENT, NO_TRIP, read_event, read_public_trips, read_trip_detail
 from app.surfaces.rider.views import EventView, TripDetail, TripView, view_event, view_trip
 from app.web.actors import Actor, CurrentActor
@@ -127,8 +128,10 @@ async def event_page(
         event_id = await events.find_event_id(conn, code)
         if event_id is None:
             raise NotFound(NO_EVENT, code="unknown_event")
-        card = (await event_cards(conn, [await read_event(conn, event_id)], settings.base_url))[0]
-    return page(request, "rider/event.html", actor=actor, event=card.event, trips=card.trips)
+        event = await read_event(conn, event_id)
+        card = (await event_cards(conn, [event], settings.base_url))[0]
+        structured = script_tag(event_data(event, await read_public_trips(conn, [event_id]), settings.base_url))
+    return page(request, "rider/event.html", actor=actor, event=card.event, trips=card.trips, structured=structured)
 
 
 @get("/trips/{code:str}", include_in_schema=False)

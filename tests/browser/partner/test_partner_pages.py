@@ -143,3 +143,13 @@ async def test_the_mailed_link_signs_in_by_a_tap(service: Service, chrome: Brows
     await page.wait_for_url(f"{base}/e/x")
     assert [cookie for cookie in await page.context.cookies() if cookie.get("name") == "busload_session"]
     assert [fault for fault in faults if "404" not in fault] == []
+
+
+async def test_the_api_reference_draws_the_real_description_under_our_policy(service: Service, chrome: Browser) -> None:
+    page, faults = await open_page(chrome, f"{service.settings.base_url}/api", "desktop", "light")
+    group = page.locator(".opblock-tag", has_text="partner").first
+    await group.click()
+    operation = page.locator(".opblock", has_text="/api/partner/keys").first
+    await operation.click()
+    await expect(operation).to_contain_text("Responses")
+    assert faults == []

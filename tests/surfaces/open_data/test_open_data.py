@@ -1,6 +1,7 @@
 """What machines read: structured data, site map, robots, oEmbed, the API's description."""
 
 import json
+import re
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -85,3 +86,14 @@ async def test_the_api_is_described_in_openapi_31_with_names_as_promised(service
     assert "unsafe" not in page.headers["content-security-policy"]
     assert (await service.http.get("/api/docs")).status_code == 303
     assert (await service.http.get("/api/reference.js")).status_code == 200
+
+
+async def test_an_event_page_carries_its_data_and_says_how_to_embed_it(service: Service) -> None:
+    event = await service.event(name="</script><b>March")
+    await service.trip(event)
+    text = (await service.http.get(f"/e/{event['code']}", headers={"accept": "text/html"})).text
+    block = text.split('<script type="application/ld+json">')[1].split("</script>")[0]
+    assert json.loads(block)["name"] == "</script><b>March"
+    found = re.search(r'type="application/json\+oembed"[^>]*href="([^"]+)"', text)
+    assert found
+    assert (await service.http.get(found[1].replace("&amp;", "&"))).json()["type"] == "link"
