@@ -6,10 +6,13 @@ it with the others' order kept and its stop put where it adds least driving.
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from solver.draft import Draft, Duty, loads, make_duty
 from solver.instance import Instance, Ints
 from solver.plan import Reason
-from solver.pricing import Order, leg_figures, price, rides_hold
+from solver.pricing import NEVER, Order, leg_figures, paths_of, price, price_many, rides_hold
 
 
 def alone_orders(instance: Instance, party: int) -> tuple[Order, Order]:
@@ -41,6 +44,7 @@ class Gate:
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
+        self._hires: dict[tuple[int, tuple[bool, bool]], NDArray[np.bool_]] = {}
         self._known: dict[tuple[int, int, int, tuple[bool, bool]], tuple[Reason, list[int]]] = {}
 
     def key(self, party: int) -> tuple[int, int, int, tuple[bool, bool]]:
@@ -50,8 +54,22 @@ class Gate:
     def reason(self, party: int) -> tuple[Reason, list[int]]:
         key = self.key(party)
         if key not in self._known:
-            self._known[key] = able_classes(self.instance, party)
+            able = self._able(party)
+            self._known[key] = ("not_enough_seats", able) if able else able_classes(self.instance, party)
         return self._known[key]
+
+    def _able(self, party: int) -> list[int]:
+        """The classes that could carry the party alone, all priced at once."""
+        riders, orders = self.instance.riders[party], alone_orders(self.instance, party)
+        alone = riders.stop, riders.legs
+        if alone not in self._hires:
+            if not all(rides_hold(self.instance, leg, order) for leg, order in enumerate(orders)):
+                self._hires[alone] = np.zeros(len(self.instance.classes), np.bool_)
+            else:
+                out, back = (paths_of(self.instance, leg, [order]) for leg, order in enumerate(orders))
+                self._hires[alone] = price_many(self.instance, np.arange(len(self.instance.classes)), out, back)[0] < NEVER
+        rates = self.instance.rates
+        return np.flatnonzero(self._hires[alone] & (rates.seats >= riders.seats) & (rates.places >= riders.wheels)).tolist()
 
     def servable(self, party: int) -> bool:
         """Whether some duty could carry the party at all."""

@@ -11,20 +11,21 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from ortools.linear_solver import pywraplp
 
 from solver.instance import OUTBOUND, RETURN, Instance, Ints
-from solver.pool import Closed, PathPool, TooManyPaths, closed_side, enumerate_paths
+from solver.legs import FAR, TWO, Column, Floats, LegPricer, Threshold
+from solver.master import Master
+from solver.pool import closed_side
 
-Floats = NDArray[np.float64]
-MOST_PATHS = 400_000
+MOST_PATHS = 500_000
 SMOOTHING = 0.6
 PER_CLASS = 4
-FAR = 1e15
-NOTHING, WORTHWHILE = 1e-9, 1e-6  # tolerances on duals and on reduced costs
+WORTHWHILE = 1e-6  # a reduced cost must be below this, negative, to count
 MOST_CACHED = 12_000_000  # figures kept: below 100 MB
-TWO = 2  # drivers
+LARGE = 100_000  # paths: from here on they are searched in part
+MOST_ROWS = 3000
+FEW_TURNS, PARTLY_UNTIL = 6, 0.003
+CLOSE = 1e-5  # relative distance of programme and bound that is as good as none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,7 @@ class Needs:
 def needs_of(instance: Instance, parties: Iterable[int]) -> Needs:
     """What a plan serving exactly these parties must carry, and the least its riders' minutes can cost."""
     seats = np.zeros((2, instance.stops + 1), np.int64)
-    least = [closed_secs[0] for closed_secs in (closed_side(instance, leg).secs for leg in (0, 1))] if instance.minute_minor else None
+    least = [closed_side(instance, leg).secs[0] for leg in (OUTBOUND, RETURN)] if instance.minute_minor else None
     minor = 0
     for party in parties:
         riders = instance.riders[party]
@@ -49,89 +50,42 @@ def needs_of(instance: Instance, parties: Iterable[int]) -> Needs:
     return Needs(seats=(seats[0], seats[1]), riding_minor=minor)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Load:
-    """One leg of a column: seats taken per stop."""
+@dataclass(frozen=True)
+class Duals:
+    """Prices of a seat per place, one array per leg priced, and of a vehicle per class (not above 0)."""
 
-    stops: tuple[int, ...]
-    seats: tuple[int, ...]
+    seats: list[Floats]
+    vehicles: Floats
 
-
-@dataclass(frozen=True, kw_only=True)
-class Column:
-    """A duty of the master programme."""
-
-    klass: int
-    cost: float
-    loads: tuple[Load | None, Load | None]
-
-
-class LegPricer:
-    """The best path of one leg for each class under given duals."""
-
-    def __init__(self, instance: Instance, leg: int, needs: Ints, *, most: int) -> None:
-        rates = instance.rates
-        self.closed: Closed = closed_side(instance, leg)
-        self.sizes = sorted({int(q) for q in rates.seats if q > 0})
-        self.pool: PathPool = enumerate_paths(instance, self.closed, needs, max(self.sizes, default=0), most)
-        self.needs = needs.astype(np.float64)
-        self.rates = rates
-        self.window = instance.arrive_s - rates.from_s if leg == OUTBOUND else rates.to_s - instance.leave_s
-        self.work, self.metres = self.pool.work.astype(np.float64), self.pool.metres.astype(np.float64)
-
-    def empty_cost(self, crew: int) -> Floats:
-        """The leg driven empty, per class."""
-        secs, metres = self.closed.depot_secs[:, 0], self.closed.depot_metres[:, 0]
-        pause = np.maximum(0, -(-secs // self.rates.break_after) - 1) * self.rates.break_s if crew == 1 else 0
-        return np.asarray(self.rates.per_km * metres / 1000 + self.rates.per_h * (secs + pause) / 3600, np.float64)
-
-    def values(self, duals: Floats) -> dict[int, tuple[Floats, Floats]]:
-        """Per bus size: what the best load of each path is worth, and that load (path x place, in the order of `self.sorted`)."""
-        worth = duals[self.pool.stops]
-        order = np.argsort(-worth, axis=1, kind="stable")
-        self.sorted = np.take_along_axis(self.pool.stops, order, 1)
-        worth = np.take_along_axis(worth, order, 1)
-        waiting = np.where(worth > NOTHING, self.needs[self.sorted], 0.0)
-        before = np.cumsum(waiting, 1) - waiting
-        result = {}
-        for size in self.sizes:
-            load = np.minimum(waiting, np.maximum(0.0, size - before))
-            result[size] = ((load * worth).sum(1), load)
-        return result
-
-    def costs(self, klass: int, other_secs: int, crew: int) -> Floats:
-        """What the leg costs a class on each path, `FAR` where hours or availability certainly forbid it."""
-        rates, last = self.rates, self.pool.last
-        ride_home = self.closed.depot_secs[klass, last]
-        work = self.pool.work + ride_home
-        driving = work - self.pool.dwell
-        cap = rates.driving[klass] if crew == 1 else rates.driving_2[klass]
-        late = driving > cap - other_secs
-        if crew == 1 and rates.break_s[klass]:
-            work = work + np.maximum(0, -(-driving // rates.break_after[klass]) - 1) * rates.break_s[klass]
-        late |= work > self.window[klass]
-        cost = rates.per_km[klass] / 1000 * (self.metres + self.closed.depot_metres[klass, last]) + rates.per_h[klass] / 3600 * work
-        return np.where(late, FAR, cost)
-
-    def load_of(self, path: int, load: Floats) -> Load:
-        taken = np.flatnonzero(load[path] > 0)
-        return Load(stops=tuple(int(s) for s in self.sorted[path, taken]), seats=tuple(int(q) for q in load[path, taken]))
+    def blend(self, other: "Duals", weight: float) -> "Duals":
+        """This with so much of the other."""
+        seats = [(1 - weight) * a + weight * b for a, b in zip(self.seats, other.seats, strict=True)]
+        return Duals(seats, (1 - weight) * self.vehicles + weight * other.vehicles)
 
 
 class Bound:
-    """Column generation for one instance and one set of needs."""
+    """Column generation for one instance and one set of needs.
 
-    def __init__(self, instance: Instance, needs: Needs, *, most: int = MOST_PATHS) -> None:
+    `max_stops` below the problem's makes it a heuristic for columns: its value is then no bound.
+    Raises TooManyPaths when made.
+    """
+
+    def __init__(
+        self, instance: Instance, needs: Needs, *, most: int = MOST_PATHS, max_stops: int | None = None, star: bool = False
+    ) -> None:
         self.instance, self.needs, self.rates = instance, needs, instance.rates
         self.alike = instance.symmetric
         legs = (OUTBOUND,) if self.alike else (OUTBOUND, RETURN)
-        self.pricers = [LegPricer(instance, leg, needs.seats[leg], most=most) for leg in legs]
+        limit = min(instance.max_stops, max_stops or instance.max_stops)
+        self.pricers = [LegPricer(instance, leg, needs.seats[leg], most=most, max_stops=limit, star=star) for leg in legs]
         self.factor = 2.0 if self.alike else 1.0
         self.count = self.rates.count.astype(np.float64)
         self.modes = self._crews()
         self._cached: dict[tuple[int, int, int], Floats] = {}
-        self.value = 0.0  # of the best Lagrangian bound so far
-        self.columns: list[Column] = []  # all that were generated
+        self.value = 0.0  # the best Lagrangian bound so far
+        self.best: Duals | None = None
+        self.pace = 2 * float(np.median(self.rates.per_h + 70 * self.rates.per_km) if len(self.count) else 0) / 3600
+        self.columns: list[Column] = []
 
     def _crews(self) -> list[list[int]]:
         """Per class the numbers of drivers worth pricing: two only where rules or breaks could call for a second."""
@@ -147,202 +101,150 @@ class Bound:
             result.append([1] if free else [1, 2])
         return result
 
-    def leg_cost(self, n: int, klass: int, crew: int) -> Floats:
-        """Cached cost of all paths of a leg for a class."""
+    def price(self, duals: Duals, *, most_rows: int | None = None) -> tuple[list[Column], Floats | None]:
+        """-> columns with negative reduced cost, and per class the least reduced cost (0 if none is negative).
+
+        With `most_rows` only so many paths per size are looked at; the second answer is None if that left any out.
+        """
+        thresholds = self.thresholds(duals) if self.alike else None
+        worth = [pricer.worth(seats, thresholds) for pricer, seats in zip(self.pricers, duals.seats, strict=True)]
+        columns: list[Column] = []
+        least, complete = np.zeros(len(self.count)), True
+        for size in self.pricers[0].sizes:
+            rows: Ints | None = worth[0][size][0] if self.alike else None
+            values = [found[size][1] for found in worth]
+            if rows is not None and most_rows is not None and len(rows) > most_rows:
+                keep = self.likeliest(rows, values[0], most_rows)
+                rows, values, complete = rows[keep], [values[0][keep]], False
+            if rows is not None and not len(rows):
+                continue
+            for k in np.flatnonzero((self.rates.seats == size) & (self.count > 0)).tolist():
+                for crew in self.modes[k]:
+                    best, made = self._price_class(k, crew, values, rows, float(duals.vehicles[k]))
+                    least[k] = min(least[k], best)
+                    columns += made
+        return columns, least if complete else None
+
+    def thresholds(self, duals: Duals) -> dict[int, Threshold]:
+        """Per size the least any of its classes could ask for a path."""
+        rates, closed, result = self.rates, self.pricers[0].closed, {}
+        for size in self.pricers[0].sizes:
+            group = np.flatnonzero(rates.seats == size)
+            fixed = rates.call_out[group] + rates.standby_minor[group] - duals.vehicles[group]
+            ends = (
+                rates.per_km[group, None] / 1000 * closed.depot_metres[group] + rates.per_h[group, None] / 3600 * closed.depot_secs[group]
+            )
+            per_m, per_s = float(rates.per_km[group].min()) / 1000, float(rates.per_h[group].min()) / 3600
+            result[size] = Threshold(per_m=per_m, per_s=per_s, dead=(fixed[:, None] + 2 * ends).min(axis=0))
+        return result
+
+    def likeliest(self, rows: Ints, value: Floats, most: int) -> Ints:
+        """The rows whose load is worth most beside the time they take."""
+        return np.argpartition(self.pricers[0].pool.work[rows] * self.pace - value, most - 1)[:most]
+
+    def leg_cost(self, n: int, klass: int, crew: int, rows: Ints | None) -> Floats:
+        """Cost of the paths of a leg for a class; of all of them it is remembered."""
+        pricer = self.pricers[n]
+        other = self.pricers[0 if self.alike else 1 - n]
+        spent = int(other.closed.depot_secs[klass, 0])
+        if rows is not None:
+            return pricer.costs(klass, spent, crew, rows)
         key = (n, klass, crew)
         if key not in self._cached:
-            other = self.pricers[0 if self.alike else 1 - n]
-            cost = self.pricers[n].costs(klass, int(other.closed.depot_secs[klass, 0]), crew)
+            cost = pricer.costs(klass, spent, crew, np.arange(len(pricer.pool)))
             if len(self._cached) * len(cost) > MOST_CACHED:
                 return cost
             self._cached[key] = cost
         return self._cached[key]
 
-    def price(self, duals: list[Floats], shared: Floats) -> tuple[list[Column], Floats]:
-        """-> columns with negative reduced cost, and per class the least reduced cost (0 if none is negative)."""
-        values = [pricer.values(dual) for pricer, dual in zip(self.pricers, duals, strict=True)]
-        columns: list[Column] = []
-        least = np.zeros(len(self.count))
-        for k in range(len(self.count)):
-            size = int(self.rates.seats[k])
-            if size <= 0:
-                continue
-            for crew in self.modes[k]:
-                best, made = self._price_class(k, crew, size, values, float(shared[k]))
-                least[k] = min(least[k], best)
-                columns += made
-        return columns, least
-
-    def _price_class(
-        self, k: int, crew: int, size: int, values: list[dict[int, tuple[Floats, Floats]]], shared: float
-    ) -> tuple[float, list[Column]]:
-        rates, standby = self.rates, float(self.rates.standby_minor[k])
-        fixed = float(rates.call_out[k]) + (float(rates.second_driver[k]) if crew == TWO else 0.0)
-        reduced = [self.leg_cost(n, k, crew) * self.factor - values[n][size][0] for n in range(len(self.pricers))]
-        floor = float(rates.minimum[k]) + (float(rates.second_driver[k]) if crew == TWO else 0.0)
-        tops = [np.argpartition(r, min(PER_CLASS, len(r)) - 1)[:PER_CLASS] for r in reduced if len(r)]
-        if len(tops) < len(self.pricers):
-            tops = [np.zeros(0, np.int64) for _ in self.pricers]
-        lows = [float(r.min(initial=FAR)) for r in reduced]
-        gains = [float(values[n][size][0].max(initial=0.0)) for n in range(len(self.pricers))]
-        if self.alike:
-            options = [(fixed + standby + lows[0], gains[0])]
-        else:
-            empty = [pricer.empty_cost(crew)[k] for pricer in self.pricers]
-            options = [
-                (fixed + standby + lows[0] + lows[1], gains[0] + gains[1]),
-                (fixed + lows[0] + empty[1], gains[0]),
-                (fixed + empty[0] + lows[1], gains[1]),
-            ]
-        # max(minimum, sum) - value is at least both: the sum's reduced cost, and the minimum less the most any load is worth
-        best = min(max(low, floor - gain) for low, gain in options if low < FAR / 2) if any(low < FAR / 2 for low, _ in options) else 0.0
-        best -= shared
-        made = [] if best > -WORTHWHILE else self._columns(k, crew, size, values, reduced, tops, shared)
-        return min(0.0, best), made
-
-    def _columns(
-        self,
-        k: int,
-        crew: int,
-        size: int,
-        values: list[dict[int, tuple[Floats, Floats]]],
-        reduced: list[Floats],
-        tops: list[NDArray[np.int64]],
-        shared: float,
-    ) -> list[Column]:
-        """The best few columns of a class, exactly priced within the relaxation."""
-        rates, made = self.rates, []
+    def _price_class(self, k: int, crew: int, values: list[Floats], rows: Ints | None, shared: float) -> tuple[float, list[Column]]:
+        """-> the least reduced cost of a class with so many drivers, and its best columns."""
+        rates, legs = self.rates, range(len(self.pricers))
         extra = float(rates.second_driver[k]) if crew == TWO else 0.0
         base, standby, floor = float(rates.call_out[k]), float(rates.standby_minor[k]), float(rates.minimum[k])
-        ways: list[tuple[float, float, list[int | None]]] = []  # cost, worth, paths
-        ranked = [top[np.argsort(r[top], kind="stable")].tolist() for top, r in zip(tops, reduced, strict=True)]
-        cost_of = [self.leg_cost(n, k, crew) for n in range(len(self.pricers))]
-        worth_of = [values[n][size][0] for n in range(len(self.pricers))]
-        if self.alike:
-            ways = [(max(floor, base + standby + 2 * cost_of[0][j]) + extra, worth_of[0][j], [j]) for j in ranked[0]]
-        else:
-            for a, b in zip(ranked[0], ranked[1], strict=False):
-                cost = base + standby + cost_of[0][a] + cost_of[1][b]
-                ways.append((max(floor, cost) + extra, worth_of[0][a] + worth_of[1][b], [a, b]))
-            for n in (0, 1):
-                empty = float(self.pricers[1 - n].empty_cost(crew)[k])
-                for j in ranked[n][:2]:
-                    paths: list[int | None] = [None, None]
-                    paths[n] = j
-                    ways.append((max(floor, base + cost_of[n][j] + empty) + extra, worth_of[n][j], paths))
-        for cost, worth, chosen in ways:
-            if cost - worth - shared < -WORTHWHILE and cost < FAR / 2:
-                loads = [None if j is None else self.pricers[n].load_of(j, values[n][size][1]) for n, j in enumerate(chosen)]
-                pair = (loads[0], loads[0]) if self.alike else (loads[0], loads[1])
-                made.append(Column(klass=k, cost=cost, loads=pair))
-        return made
+        worth = values
+        cost = [self.factor * self.leg_cost(n, k, crew, rows) for n in legs]
+        reduced = [cost[n] - worth[n] for n in legs]
+        lows, gains = [float(r.min(initial=FAR)) for r in reduced], [float(w.max(initial=0.0)) for w in worth]
+        empty = [] if self.alike else [float(pricer.empty_cost(crew)[k]) for pricer in self.pricers]
+        options = [(base + standby + sum(lows), sum(gains))]
+        if empty:
+            options += [(base + lows[0] + empty[1], gains[0]), (base + empty[0] + lows[1], gains[1])]
+        # max(minimum, sum) - value is at least both: the sum's reduced cost, and the minimum less the most any load is worth
+        best = min((max(low, floor - gain) for low, gain in options if low < FAR / 2), default=0.0) + extra - shared
+        if best > -WORTHWHILE:
+            return 0.0, []
+        tops = [np.argpartition(r, min(PER_CLASS, len(r)) - 1)[:PER_CLASS] if len(r) else np.zeros(0, np.int64) for r in reduced]
+        ranked = [top[np.argsort(r[top], kind="stable")] for top, r in zip(tops, reduced, strict=True)]
+        ways: list[tuple[float, float, tuple[int | None, ...]]] = []
+        for pair in zip(*ranked, strict=False):
+            paths = tuple(int(j) for j in pair)
+            ways.append(
+                (base + standby + sum(cost[n][j] for n, j in enumerate(paths)), sum(worth[n][j] for n, j in enumerate(paths)), paths)
+            )
+        for n in range(len(empty)):
+            for j in ranked[n][:TWO].tolist():
+                ways.append((base + cost[n][j] + empty[1 - n], worth[n][j], (j, None) if n == 0 else (None, j)))
+        made = []
+        for price, gain, chosen in ways:
+            hire = max(floor, price) + extra
+            if hire - gain - shared < -WORTHWHILE and price < FAR / 2:
+                real = [None if j is None else j if rows is None else int(rows[j]) for j in chosen]
+                loads = [None if j is None else self.pricers[n].load_of(j, int(rates.seats[k])) for n, j in enumerate(real)]
+                made.append(Column(klass=k, cost=hire, loads=(loads[0], loads[0] if self.alike else loads[1])))
+        return best, made
 
-    def lagrangian(self, duals: list[Floats], shared: Floats, least: Floats) -> float:
-        needs = sum(float(self.needs.seats[n] @ dual) for n, dual in enumerate(duals))
-        return needs + float(self.count @ shared) + float(self.count @ least)
+    def lagrangian(self, duals: Duals, least: Floats) -> float:
+        """The bound these duals prove."""
+        needs = sum(float(self.needs.seats[n] @ dual) for n, dual in enumerate(duals.seats))
+        return needs + float(self.count @ duals.vehicles) + float(self.count @ least)
 
-    def run(self, *, seconds: float, upper: float, on_better: Callable[[int], None] | None = None, rounds: int | None = None) -> int:
-        """Generates columns until the bound is tight or time is up -> the bound in minor units."""
+    def prove(self, duals: Duals, *, most_rows: int | None = None) -> list[Column]:
+        """Prices once and keeps the bound if it is better and every path was looked at -> the columns found."""
+        columns, least = self.price(duals, most_rows=most_rows)
+        if least is not None:
+            value = self.lagrangian(duals, least)
+            if self.best is None or value > self.value:
+                self.value, self.best = max(value, 0.0), duals
+        return columns
+
+    def run(
+        self,
+        *,
+        seconds: float,
+        upper: float,
+        on_better: Callable[[int], None] | None = None,
+        start: Iterable[Column] = (),
+        tolerance: float = CLOSE,
+    ) -> int:
+        """Generates columns until the bound is tight or time is up -> the bound in minor units.
+
+        Large pools are searched in part until that finds no more; only then is every path looked at.
+        """
         until = time.monotonic() + seconds
-        master = Master(self, upper)
-        duals, shared = master.solve()
-        centre = (duals, shared)
-        told = 0.0
-        turn = 0
-        while time.monotonic() < until and (rounds is None or turn < rounds):
+        master = Master(self.needs.seats, len(self.pricers), self.count, upper)
+        master.add(start)
+        large = self.alike and len(self.pricers[0].pool) > LARGE
+        told, turn, last = 0.0, 0, 0.0
+        while True:
+            duals = Duals(*master.solve())
+            if master.value - self.value < tolerance * abs(master.value) + 0.5 and turn:
+                break
             turn += 1
-            mix = SMOOTHING if turn > TWO else 0.0
-            trial = [mix * c + (1 - mix) * d for c, d in zip(centre[0], duals, strict=True)], mix * centre[1] + (1 - mix) * shared
-            columns, least = self.price(*trial)
-            bound = self.lagrangian(*trial, least)
-            if bound > self.value:
-                self.value, centre = bound, trial
-            added = master.add(columns)
-            if not added and mix:
-                columns, least = self.price(duals, shared)
-                bound = self.lagrangian(duals, shared, least)
-                if bound > self.value:
-                    self.value, centre = bound, (duals, shared)
-                added = master.add(columns)
+            partly = large and (turn < FEW_TURNS or last - master.value > PARTLY_UNTIL * master.value)
+            last = master.value
+            trial = duals.blend(self.best, SMOOTHING) if self.best is not None and turn > TWO else duals
+            added = master.add(self.prove(trial, most_rows=MOST_ROWS if partly else None))
+            if not added and (partly or trial is not duals):
+                added = master.add(self.prove(duals))
             if on_better is not None and self.value > told * 1.001 + 1:
                 told = self.value
                 on_better(self.minor())
-            self.columns = master.columns
-            if not added:
+            if not added or time.monotonic() > until:
                 break
-            duals, shared = master.solve()
-            if master.value - self.value < 1e-5 * abs(master.value) + 0.5:
-                break
+        self.columns = master.columns
         return self.minor()
 
     def minor(self) -> int:
         """The bound as whole minor units, a hair below the figure to stay on the safe side of rounding."""
         return max(0, math.ceil(self.value * (1 - 1e-9) - 1e-3)) + self.needs.riding_minor
-
-
-class Master:
-    """The restricted master programme, kept warm in GLOP."""
-
-    def __init__(self, bound: Bound, upper: float) -> None:
-        self.bound = bound
-        solver = pywraplp.Solver.CreateSolver("GLOP")
-        self.solver, self.infinity = solver, solver.infinity()
-        self.objective = solver.Objective()
-        self.objective.SetMinimization()
-        self.legs = range(len(bound.pricers))
-        self.rows = [
-            {int(s): solver.Constraint(float(bound.needs.seats[n][s]), self.infinity) for s in np.flatnonzero(bound.needs.seats[n])}
-            for n in self.legs
-        ]
-        self.shares = [solver.Constraint(-self.infinity, float(c)) for c in bound.count]
-        persons = max(1.0, float(sum(bound.needs.seats[n].sum() for n in self.legs)))
-        for rows in self.rows:
-            for row in rows.values():
-                variable = solver.NumVar(0.0, self.infinity, "")
-                row.SetCoefficient(variable, 1.0)
-                self.objective.SetCoefficient(variable, 20.0 * upper / persons)
-        self.value = 0.0
-        self.seen: set[tuple[object, ...]] = set()
-        self.columns: list[Column] = []
-        self.variables: list[pywraplp.Variable] = []
-
-    def add(self, columns: list[Column]) -> int:
-        added = 0
-        for column in columns:
-            key = (column.klass, column.loads[: len(self.legs)], round(column.cost))
-            if key in self.seen:
-                continue
-            self.seen.add(key)
-            added += 1
-            variable = self.solver.NumVar(0.0, self.infinity, "")
-            self.objective.SetCoefficient(variable, column.cost)
-            self.shares[column.klass].SetCoefficient(variable, 1.0)
-            self.columns.append(column)
-            self.variables.append(variable)
-            for n in self.legs:
-                load = column.loads[n]
-                if load is not None:
-                    for stop, seats in zip(load.stops, load.seats, strict=True):
-                        self.rows[n][stop].SetCoefficient(variable, float(seats))
-        return added
-
-    def shares_of_columns(self) -> list[tuple[float, Column]]:
-        """How much of each column the last solution uses."""
-        return [(variable.solution_value(), column) for variable, column in zip(self.variables, self.columns, strict=True)]
-
-    def solve(self) -> tuple[list[Floats], Floats]:
-        """-> duals of the needs per leg (by place), duals of the classes."""
-        status = self.solver.Solve()
-        if status != pywraplp.Solver.OPTIMAL:
-            raise ArithmeticError(f"GLOP ended with status {status}")
-        self.value = self.objective.Value()
-        duals = []
-        for n in self.legs:
-            dual = np.zeros(len(self.bound.needs.seats[n]))
-            for stop, row in self.rows[n].items():
-                dual[stop] = max(0.0, row.dual_value())
-            duals.append(dual)
-        return duals, np.minimum(0.0, np.array([row.dual_value() for row in self.shares]))
-
-
-__all__ = ["Bound", "Needs", "TooManyPaths", "needs_of"]

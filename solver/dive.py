@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from solver.admit import Gate, admit
-from solver.bound import Bound, Column, Load, Master, Needs
+from solver.bound import Bound, Duals, Needs
 from solver.draft import Draft
 from solver.improve import best_duty
+from solver.legs import Column, Load
+from solver.master import Master
 from solver.neighbourhood import Books
 from solver.pool import TooManyPaths
 from solver.seating import Bus, seat
@@ -35,13 +37,14 @@ class Taken:
 class Dive:
     """One dive; works on instances whose two legs are alike."""
 
-    def __init__(self, gate: Gate, parties: list[int], upper: float, start: list[Column]) -> None:
+    def __init__(self, gate: Gate, parties: list[int], upper: float, start: list[Column], max_stops: int | None = None) -> None:
         self.gate, self.instance, self.parties, self.upper = gate, gate.instance, parties, upper
         self.open = np.zeros(self.instance.stops + 1, np.int64)
         for party in parties:
             self.open[self.instance.riders[party].stop] += self.instance.riders[party].seats
         self.free = self.instance.rates.count.copy()
-        self.columns, self.taken = start, list[Taken]()
+        self.columns, self.taken, self.max_stops = start, list[Taken](), max_stops
+        self.at_once = AT_ONCE + len(start) // 500 if max_stops else AT_ONCE
 
     def run(self, seconds: float) -> Draft | None:
         """-> a draft of all parties, or None if the dive got stuck or ran out of time."""
@@ -60,16 +63,16 @@ class Dive:
     def relaxed(self) -> list[tuple[float, Column]]:
         """The linear programme over what is still open -> (share, column), the largest first."""
         left = self.open.copy()
-        bound = Bound(self.instance, Needs(seats=(left, left), riding_minor=0))
+        bound = Bound(self.instance, Needs(seats=(left, left), riding_minor=0), max_stops=self.max_stops)
         bound.count = self.free.astype(np.float64)
-        master = Master(bound, self.upper)
+        master = Master(bound.needs.seats, 1, bound.count, self.upper)
         master.add([column for column in self.columns if self.whole(column)])
-        duals, shared = master.solve()
+        duals = Duals(*master.solve())
         for _ in range(ROUNDS if self.taken else 5 * ROUNDS):
-            found, _ = bound.price(duals, shared)
-            if not master.add([column for column in found if self.free[column.klass] > 0]):
+            found, _ = bound.price(duals)
+            if not master.add(found):
                 break
-            duals, shared = master.solve()
+            duals = Duals(*master.solve())
         shares = sorted(master.shares_of_columns(), key=lambda share: -share[0])
         self.columns = [column for _, column in shares]
         return shares

@@ -71,7 +71,28 @@ class _Level:
     largest: Ints
 
 
-def enumerate_paths(instance: Instance, closed: Closed, seats: Ints, room: int, most: int) -> PathPool:
+def star_paths(instance: Instance, closed: Closed, seats: Ints) -> PathPool:
+    """One entry per outermost stop, as if its bus could call at every stop on a possible way there and pay for none of it.
+
+    A far weaker pool that is always small: for problems with more paths than can be looked at.
+    """
+    dwell, limit = np.array(instance.dwell, np.int64), np.array(instance.max_ride, np.int64)
+    waiting = np.flatnonzero((seats > 0) & (closed.secs[0] <= limit))
+    waiting = waiting[waiting > 0]
+    way = closed.secs[0, waiting][:, None] + dwell[waiting][:, None] + closed.secs[np.ix_(waiting, waiting)]
+    joint = (way <= limit[waiting][None, :]).T  # outermost x on the way
+    np.fill_diagonal(joint, val=True)
+    stops = np.where(joint, waiting[None, :], 0).astype(np.int16)
+    return PathPool(
+        stops=stops,
+        work=closed.secs[0, waiting] + dwell[waiting],
+        dwell=dwell[waiting],
+        metres=closed.metres[0, waiting],
+        last=waiting.astype(np.int16),
+    )
+
+
+def enumerate_paths(instance: Instance, closed: Closed, seats: Ints, room: int, most: int, max_stops: int) -> PathPool:
     """Every set of stops with riders that one bus could visit on a leg, at most one of them left partly unserved.
 
     `seats` waits per place (0..n), `room` is the largest bus. Raises TooManyPaths beyond `most`.
@@ -82,7 +103,7 @@ def enumerate_paths(instance: Instance, closed: Closed, seats: Ints, room: int, 
     first = first[first > 0]
     level = _Level(first.astype(np.int16)[:, None], closed.secs[0, first], closed.metres[0, first], keys[first], seats[first], seats[first])
     levels, count = [level], len(first)
-    while len(level.ride) and level.stops.shape[1] < instance.max_stops:
+    while len(level.ride) and level.stops.shape[1] < max_stops:
         level = _grown(level, closed, seats, room, (dwell, limit, keys), most - count)
         levels.append(level)
         count += len(level.ride)

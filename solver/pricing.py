@@ -130,6 +130,20 @@ class Paths:
 EMPTY_PATHS = Paths(driving=np.zeros(1, np.int64), dwell=np.zeros(1, np.int64), metres=np.zeros(1, np.int64), last=np.zeros(1, np.int64))
 
 
+def paths_of(instance: Instance, leg: int, orders: list[Order]) -> Paths:
+    """Orders of one leg as a column of arrays (shape: orders x 1)."""
+    side, rows = instance.sides[leg], []
+    for order in orders:
+        inner = driving = metres = 0
+        for stop in order:
+            driving += side.secs_rows[inner][stop]
+            metres += side.metres_rows[inner][stop]
+            inner = stop
+        rows.append((driving, sum(instance.dwell[s] for s in order), metres, inner))
+    table = np.array(rows, np.int64)
+    return Paths(driving=table[:, 0:1], dwell=table[:, 1:2], metres=table[:, 2:3], last=table[:, 3:4])
+
+
 def price_many(instance: Instance, klass: Ints, out: Paths, home: Paths) -> Ints:
     """Hire of many duties at once, `NEVER` where hours or availability forbid one; the arrays broadcast.
 

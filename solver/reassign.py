@@ -9,8 +9,7 @@ import numpy as np
 from solver.draft import Draft, Duty, loads, make_duty
 from solver.instance import Instance, Ints
 from solver.milp import NO_UPPER, Programme, solve_linear
-from solver.pricing import NEVER, price_many
-from solver.start import paths_of
+from solver.pricing import NEVER, paths_of, price_many
 
 CANDIDATES = 12  # classes tried per duty, besides its own
 LARGE = 400

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from solver.admit import Gate, admit, least_detour
 from solver.draft import Draft, Duty, make_duty, needed_stops
-from solver.instance import OUTBOUND, RETURN, Instance
-from solver.pricing import NEVER, Order, Paths, price_many, rides_hold
+from solver.instance import OUTBOUND, RETURN
+from solver.pricing import NEVER, Order, paths_of, price_many, rides_hold
 
 NEAR_STOPS = 16
 
@@ -127,20 +127,6 @@ class Greedy:
         orders = tuple(s for s in outbound if s in out), tuple(s for s in back if s in home)
         made = make_duty(self.instance, klass, *orders, chosen)
         return None if isinstance(made, str) else made
-
-
-def paths_of(instance: Instance, leg: int, orders: list[Order]) -> Paths:
-    """Orders of one leg as a column of arrays (shape: orders x 1)."""
-    side, rows = instance.sides[leg], []
-    for order in orders:
-        inner = driving = metres = 0
-        for stop in order:
-            driving += side.secs_rows[inner][stop]
-            metres += side.metres_rows[inner][stop]
-            inner = stop
-        rows.append((driving, sum(instance.dwell[s] for s in order), metres, inner))
-    table = np.array(rows, np.int64)
-    return Paths(driving=table[:, 0:1], dwell=table[:, 1:2], metres=table[:, 2:3], last=table[:, 3:4])
 
 
 def greedy_draft(gate: Gate, parties: Iterable[int]) -> Draft:

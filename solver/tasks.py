@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable
 
 from solver.admit import Gate
-from solver.bound import Bound, Column, needs_of
+from solver.bound import Bound, needs_of
 from solver.children import BoundNote, Improved, Job, Slice
 from solver.dive import Dive
 from solver.draft import Draft
 from solver.improve import Improver
 from solver.instance import Instance, Ints
+from solver.legs import Column
 from solver.plan import Plan
 from solver.pool import TooManyPaths
 from solver.published import Published

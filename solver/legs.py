@@ -1,0 +1,121 @@
+"""One leg of the bound's pricing: the worth of the best load on every path, and what every path costs a class."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from solver.instance import OUTBOUND, Instance, Ints
+from solver.pool import Closed, PathPool, closed_side, enumerate_paths, star_paths
+
+Floats = NDArray[np.float64]
+FAR = 1e15
+TWO = 2  # drivers
+NOTHING = 1e-9  # a dual below this is no reason to take anyone along
+CHUNK = 300_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """One leg of a column: seats taken per stop."""
+
+    stops: tuple[int, ...]
+    seats: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A duty of the master programme."""
+
+    klass: int
+    cost: float
+    loads: tuple[Load | None, Load | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threshold:
+    """What any path costs at least for the classes of one size: rates, and the fixed part by outermost stop."""
+
+    per_m: float
+    per_s: float
+    dead: Floats
+
+    def below(self, pricer: "LegPricer", piece: slice, value: Floats) -> Ints:
+        """The paths of a piece whose load could be worth more than they cost (both legs driven alike)."""
+        pool = pricer.pool
+        cost = self.dead[pool.last[piece]] + 2 * (self.per_m * pool.metres[piece] + self.per_s * pool.work[piece])
+        return np.flatnonzero(cost < value)
+
+
+class LegPricer:
+    """The paths of one leg and, after `set_duals`, what their loads are worth."""
+
+    def __init__(self, instance: Instance, leg: int, needs: Ints, *, most: int, max_stops: int, star: bool) -> None:
+        rates = instance.rates
+        self.closed: Closed = closed_side(instance, leg)
+        self.sizes = sorted({int(q) for q in rates.seats if q > 0})
+        room = max(self.sizes, default=0)
+        self.pool: PathPool = (
+            star_paths(instance, self.closed, needs) if star else enumerate_paths(instance, self.closed, needs, room, most, max_stops)
+        )
+        self.needs = needs.astype(np.float64)
+        self.rates = rates
+        self.window = instance.arrive_s - rates.from_s if leg == OUTBOUND else rates.to_s - instance.leave_s
+        self._duals = np.zeros(len(needs))
+
+    def empty_cost(self, crew: int) -> Floats:
+        """The leg driven empty, per class."""
+        secs, metres = self.closed.depot_secs[:, 0], self.closed.depot_metres[:, 0]
+        pause = np.maximum(0, -(-secs // self.rates.break_after) - 1) * self.rates.break_s if crew == 1 else 0
+        return np.asarray(self.rates.per_km * metres / 1000 + self.rates.per_h * (secs + pause) / 3600, np.float64)
+
+    def worth(self, duals: Floats, thresholds: dict[int, Threshold] | None) -> dict[int, tuple[Ints, Floats]]:
+        """Per bus size the paths worth a look and what their best load is worth: dearest seats first until the bus is full.
+
+        Without thresholds every path is. Goes through the paths in chunks, so that only what is worth a look is kept.
+        """
+        self._duals = duals
+        waiting = np.where(duals > NOTHING, self.needs, 0.0)
+        found: dict[int, list[tuple[Ints, Floats]]] = {size: [(np.zeros(0, np.int64), np.zeros(0))] for size in self.sizes}
+        for start in range(0, len(self.pool), CHUNK):
+            piece = slice(start, start + CHUNK)
+            stops = self.pool.stops[piece]
+            worth = duals[stops]
+            order = np.argsort(-worth, axis=1, kind="stable")
+            worth = np.take_along_axis(worth, order, 1)
+            filled = np.cumsum(waiting[np.take_along_axis(stops, order, 1)], 1)
+            for size in self.sizes:
+                taken = np.minimum(filled, size)
+                taken[:, 1:] -= taken[:, :-1].copy()
+                value = (taken * worth).sum(1)
+                rows = np.arange(len(value)) if thresholds is None else thresholds[size].below(self, piece, value)
+                found[size].append((rows + start, value[rows]))
+        return {size: (np.concatenate([r for r, _ in parts]), np.concatenate([v for _, v in parts])) for size, parts in found.items()}
+
+    def costs(self, klass: int, other_secs: int, crew: int, rows: Ints) -> Floats:
+        """What the leg costs a class on these paths, `FAR` where hours or availability certainly forbid it."""
+        rates, last = self.rates, self.pool.last[rows]
+        work = self.pool.work[rows] + self.closed.depot_secs[klass, last]
+        driving = work - self.pool.dwell[rows]
+        cap = rates.driving[klass] if crew == 1 else rates.driving_2[klass]
+        late = driving > cap - other_secs
+        if crew == 1 and rates.break_s[klass]:
+            work = work + np.maximum(0, -(-driving // rates.break_after[klass]) - 1) * rates.break_s[klass]
+        late |= work > self.window[klass]
+        cost = (
+            rates.per_km[klass] / 1000 * (self.pool.metres[rows] + self.closed.depot_metres[klass, last]) + rates.per_h[klass] / 3600 * work
+        )
+        return np.where(late, FAR, cost)
+
+    def load_of(self, path: int, size: int) -> Load:
+        """The best load of one path."""
+        stops = [int(s) for s in self.pool.stops[path] if self._duals[s] > NOTHING]
+        stops.sort(key=lambda s: -self._duals[s])
+        room, taken, seats = size, list[int](), list[int]()
+        for stop in stops:
+            amount = min(room, int(self.needs[stop]))
+            if amount > 0:
+                taken.append(stop)
+                seats.append(amount)
+                room -= amount
+        return Load(stops=tuple(taken), seats=tuple(seats))
