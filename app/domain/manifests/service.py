@@ -1,5 +1,6 @@
 """What manifests can do to their own rows, inside a transaction they are given."""
 
+from collections import defaultdict
 from uuid import UUID
 
 from app.core.database import Connection
@@ -79,17 +80,13 @@ async def lock_duty(conn: Connection, duty_id: UUID) -> DutyState:
 
 async def compose_documents(conn: Connection, duty_ids: list[UUID]) -> list[tuple[UUID, ManifestDocument]]:
     """What the manifests of these accepted duties should say now, with the offer each stands on."""
-    parties = await store.read_parties(conn, duty_ids)
-    drivers = await store.read_assigned_drivers(conn, duty_ids)
+    parties, drivers = defaultdict(list), defaultdict(list)
+    for party in await store.read_parties(conn, duty_ids):
+        parties[party.duty_id].append(party)
+    for driver in await store.read_assigned_drivers(conn, duty_ids):
+        drivers[driver.duty_id].append(driver)
     return [
-        (
-            duty.offer_id,
-            compose_manifest(
-                duty,
-                [party for party in parties if party.duty_id == duty.duty_id],
-                [driver for driver in drivers if driver.duty_id == duty.duty_id],
-            ),
-        )
+        (duty.offer_id, compose_manifest(duty, parties[duty.duty_id], drivers[duty.duty_id]))
         for duty in await store.read_duties(conn, duty_ids)
     ]
 

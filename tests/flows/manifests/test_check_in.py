@@ -14,6 +14,7 @@ from app.domain.manifests.service import NoManifest
 from app.domain.manifests.store import read_pledge_passes
 from app.flows.check_in import NamedPerson, ScannedPass, check_in
 from app.flows.issue_manifests import issue_manifests_within
+from tests.support.server import ScratchDatabase
 from tests.support.travel_world import SECRET, World, add_duty, add_party, build_world
 
 KEY = signing_key(SECRET)
@@ -175,4 +176,20 @@ async def test_after_a_rotation_passes_already_shown_hold_until_their_key_is_ret
     await db.execute("UPDATE pass_keys SET retired_at = busload_now() WHERE key_id = $1", KEY.key_id)
     third = ScannedPass(id=uuid4(), token=token_of((await read_pledge_passes(db, day.ada))[2]), checked_at=day.now)
     (outcome,) = await check_in(pool, duty_id=day.duty, arrivals=[third], key=rotated)
+    await db.execute("UPDATE pass_keys SET retired_at = NULL")
     assert (outcome.status, outcome.code) == (CheckInStatus.REFUSED, "pass_key_unknown")
+
+
+async def test_without_its_index_the_once_per_person_rule_would_break(database: ScratchDatabase) -> None:
+    """The negative control of the two phones: what holds the rule is the index, and the test above would see it missing."""
+    pool = await database.pool()
+    async with pool.acquire() as db:
+        world = await build_world(db)
+        bob = await add_party(db, world, name="Bob Brown")
+        duty = await add_duty(db, world, [bob])
+        await issue(pool, world)
+        await db.execute("DROP INDEX check_ins_once")
+        now = await db.fetchval("SELECT busload_now()")
+        twice = [NamedPerson(id=uuid4(), pledge_id=bob, person=1, leg="outbound", checked_at=now) for _ in range(2)]
+        outcomes = await check_in(pool, duty_id=duty, arrivals=list(twice), key=KEY)
+        assert [outcome.status for outcome in outcomes] == [CheckInStatus.ACCEPTED] * 2

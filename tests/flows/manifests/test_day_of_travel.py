@@ -142,9 +142,11 @@ async def test_positions_are_forgotten_after_thirty_days(pool: Pool, db: Connect
     duty = await add_duty(db, world, [await add_party(db, world)])
     await issue(pool, world)
     await record_positions(pool, duty_id=duty, positions=[spot(world.starts_at)])
-    assert await purge_positions(pool) == 0
+    await purge_positions(pool)
+    assert await read_last_position(db, duty) is not None
     await shift_clock(db, timedelta(days=31))
-    assert await purge_positions(pool) == 1
+    assert await purge_positions(pool) >= 1
+    assert await read_last_position(db, duty) is None
 
 
 async def test_an_incident_reaches_everybody_on_the_bus_and_the_operator(pool: Pool, db: Connection) -> None:
@@ -156,7 +158,9 @@ async def test_an_incident_reaches_everybody_on_the_bus_and_the_operator(pool: P
     await issue(pool, world)
     incident = uuid4()
     assert await report_incident(pool, duty_id=duty, driver_id=NO_DRIVER, incident_id=incident, kind=IncidentKind.LATE, delay_min=30)
-    rows = await db.fetch("SELECT template, subject_id, data FROM mails WHERE template LIKE 'incident%' ORDER BY template, subject_id")
+    rows = await db.fetch(
+        "SELECT template, subject_id, data FROM mails WHERE dedupe_key LIKE $1 ORDER BY template, subject_id", f"incident:{incident}:%"
+    )
     assert [(row["template"], row["subject_id"]) for row in rows] == [
         ("incident_operator", duty),
         *(("incident_rider", pledge) for pledge in sorted([ada, bob])),
@@ -176,7 +180,7 @@ async def test_an_incident_sent_twice_is_told_once(pool: Pool, db: Connection) -
     assert not await report_incident(pool, duty_id=duty, kind=IncidentKind.BREAKDOWN, delay_min=0, **details)
     with pytest.raises(Conflict):
         await report_incident(pool, duty_id=other, kind=IncidentKind.BREAKDOWN, delay_min=0, **details)
-    assert await db.fetchval("SELECT count(*) FROM incidents") == 1
+    assert await db.fetchval("SELECT count(*) FROM incidents WHERE event_id = $1", world.event_id) == 1
 
 
 async def test_a_link_opens_its_duty_until_it_expires_or_another_driver_takes_over(pool: Pool, db: Connection) -> None:
