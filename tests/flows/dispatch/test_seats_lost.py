@@ -153,6 +153,8 @@ async def test_a_cancelled_event_calls_off_every_offer(pool: Pool, world: World)
     async with transaction(pool) as conn:
         event = await events.lock_event(conn, world.event_id)
         assert event is not None
+        await conn.execute("UPDATE trips SET state = 'cancelled'")
+        await conn.execute("UPDATE pledges SET state = 'refunded'")
         await call_off_event_within(conn, event)
     assert await offers_in(pool, world, OfferState.ACCEPTED, OfferState.SENT, OfferState.PROPOSED) == []
     assert await count(pool, "SELECT count(*) FROM current_manifests") == 0
