@@ -31,6 +31,7 @@ from app.domain.payments.stripe_gateway import StripeGateway
 from app.flows.capacity_deadline import end_capacity
 from app.flows.charge_payment import charge_payment
 from app.flows.close_booking import close_booking
+from app.flows.close_charge import close_payment
 from app.flows.close_manifest import close_overdue_manifest
 from app.flows.collect_payment import retry_payment
 from app.flows.complete_duty import complete_duty
@@ -77,6 +78,7 @@ Work = Callable[[Wiring, UUID], Awaitable[object]]
 
 JOBS: dict[str, Work] = {
     "charge_payment": lambda w, subject: charge_payment(w.pool, subject, gateway=w.gateway),
+    "close_charge": lambda w, subject: close_payment(w.pool, subject, gateway=w.gateway),
     "send_refund": lambda w, subject: send_refund(w.pool, subject, gateway=w.gateway),
     "detach_card": lambda w, subject: detach_card(w.pool, subject, gateway=w.gateway),
     "deliver_webhook": lambda w, subject: deliver_webhook(w.pool, subject, client=w.webhooks),

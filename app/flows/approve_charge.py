@@ -12,14 +12,14 @@ from app.domain.payments.service import attempt_key, claim_attempt
 from app.flows.charge_payment import unknown
 from app.flows.settle_payment import settle_payment
 
+APPROVABLE = frozenset({PaymentState.NEEDS_ACTION, PaymentState.RETRYABLE})
+
 
 async def approve_charge(pool: Pool, pledge_id: UUID, *, gateway: PaymentGateway, return_url: str) -> str:
     """Where to send the rider: the bank's page, or back to `return_url` when it needed no more. Raises Conflict when nothing waits."""
     async with transaction(pool) as conn:
         await act_as(conn, "rider", "approves the charge")
-        waiting = [
-            p for p in await payments.list_payments_of(conn, [pledge_id]) if p.state in {PaymentState.NEEDS_ACTION, PaymentState.RETRYABLE}
-        ]
+        waiting = [p for p in await payments.list_payments_of(conn, [pledge_id]) if p.state in APPROVABLE and p.intent_ref is not None]
         payment = await claim_attempt(conn, waiting[0].id, [waiting[0].state]) if waiting else None
     if payment is None or payment.intent_ref is None:
         raise Conflict("No charge of this pledge waits for your approval.", code="nothing_to_approve")

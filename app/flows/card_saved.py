@@ -1,5 +1,6 @@
 """A card page has ended: by webhook, by poll or by the rider's return, whichever comes first, with one effect."""
 
+from datetime import datetime
 from uuid import UUID
 
 from app.core.audit import act_as
@@ -13,10 +14,10 @@ from app.domain.notifications.service import queue_mail
 from app.domain.payments import store as payments
 from app.domain.payments.gateway import PaymentGateway, SetupOutcome
 from app.domain.pledges import store as pledges
-from app.domain.pledges.model import MAX_PEOPLE_PER_CARD, SECURED, Pledge, PledgeState, SavedCard
+from app.domain.pledges.model import SECURED, Pledge, PledgeState, SavedCard
 from app.domain.trips import store as trips
 from app.domain.trips.model import SELLING, Trip, TripState
-from app.flows.secure_pledge import secure_within
+from app.flows.secure_pledge import over_card_cap, secure_within
 
 log = logger(__name__)
 
@@ -70,7 +71,7 @@ async def take_card(conn: Connection, trip: Trip, pledge: Pledge, card: SavedCar
         return await count_pledge(conn, trip, pledge, card)
     if pledge.state is PledgeState.LAPSED:
         return await readmit(conn, trip, pledge, card)
-    if pledge.state in SECURED and pledge.state is not PledgeState.PAID:
+    if pledge.state in SECURED:
         return await replace_card(conn, pledge, card)
     await pledges.set_card(conn, pledge.id, card)
     await enqueue_for(conn, "detach_card", [pledge.id])
@@ -80,17 +81,23 @@ async def take_card(conn: Connection, trip: Trip, pledge: Pledge, card: SavedCar
 async def count_pledge(conn: Connection, trip: Trip, pledge: Pledge, card: SavedCard) -> Pledge:
     """The pledge is secured, unless the trip's time is over or the card carries too many people."""
     now = await busload_now(conn)
-    if trip.state not in SELLING or (trip.state is TripState.OPEN and now > trip.deadline_at):
-        await pledges.set_card(conn, pledge.id, card)  # the deadline's own timer releases the pledge and forgets the card
+    if not await takes_people(conn, trip, now):
+        await pledges.set_card(conn, pledge.id, card)  # the trip's or the hold's own timer ends the pledge and forgets the card
         return pledge
-    if card.card_fingerprint is not None:
-        people = await pledges.people_on_card(conn, trip_id=trip.id, card_fingerprint=card.card_fingerprint)
-        if people + pledge.people > MAX_PEOPLE_PER_CARD:
-            return await refuse(conn, trip, pledge, card)
-    secured = await secure_within(conn, pledge, card)
+    if await over_card_cap(conn, trip.id, card, people=pledge.people):
+        return await refuse(conn, trip, pledge, card)
+    secured = await secure_within(conn, pledge, card, now=now)
     if pledge.account_id is not None:
         await pledges.keep_card(conn, pledge.account_id, card)
     return secured
+
+
+async def takes_people(conn: Connection, trip: Trip, now: datetime) -> bool:
+    """Whether people may still become secured: before the deadline of an open trip, before booking close of a confirmed one."""
+    event = await events.get_event(conn, trip.event_id)
+    assert event is not None
+    selling = trip.state in SELLING and now <= event.booking_closes_at and event.booking_closed_at is None
+    return selling and (trip.state is not TripState.OPEN or now <= trip.deadline_at)
 
 
 async def refuse(conn: Connection, trip: Trip, pledge: Pledge, card: SavedCard) -> Pledge:
@@ -105,18 +112,16 @@ async def refuse(conn: Connection, trip: Trip, pledge: Pledge, card: SavedCard) 
 
 async def readmit(conn: Connection, trip: Trip, pledge: Pledge, card: SavedCard) -> Pledge:
     """A card saved after the hold lapsed: re-admitted if seats remain, else forgotten and the rider told."""
-    event = await events.get_event(conn, trip.event_id)
-    assert event is not None
     now = await busload_now(conn)
-    selling = trip.state in SELLING and now <= event.booking_closes_at and event.booking_closed_at is None
-    in_time = trip.state is not TripState.OPEN or now <= trip.deadline_at
-    if not (selling and in_time and pledge.people <= trip.room):
+    too_many = await over_card_cap(conn, trip.id, card, people=pledge.people)
+    room = pledge.people <= trip.room and not await pledges.has_live_twin(conn, pledge.id)
+    if too_many or not room or not await takes_people(conn, trip, now):
         await pledges.set_card(conn, pledge.id, card)
         await enqueue_for(conn, "detach_card", [pledge.id])
-        await tell_outcome(conn, pledge, trip, template="card_too_late")
+        await tell_outcome(conn, pledge, trip, template="card_refused" if too_many else "card_too_late")
         return pledge
     await trips.move_people(conn, trip.id, held=pledge.people)
-    return await secure_within(conn, pledge, card)
+    return await secure_within(conn, pledge, card, now=now)
 
 
 async def replace_card(conn: Connection, pledge: Pledge, card: SavedCard) -> Pledge:

@@ -1,6 +1,7 @@
 """A rider changes stop, seats, wheelchair places or legs until booking closes; money follows the party."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -70,7 +71,8 @@ async def change_pledge(pool: Pool, pledge_id: UUID, wish: PledgeChange, *, acto
         pledge = await pledges.lock_pledge(conn, pledge_id)
         event = await events.get_event(conn, trip.event_id)
         assert event is not None
-        await check_changeable(conn, trip, event, pledge)
+        now = await busload_now(conn)
+        check_changeable(trip, event, pledge, now)
         party = await changed_party(conn, trip, pledge, wish)
         await move(conn, trip, pledge, party)
         await settle_difference(conn, event, pledge, party)
@@ -79,22 +81,20 @@ async def change_pledge(pool: Pool, pledge_id: UUID, wish: PledgeChange, *, acto
             price_minor=party.price_minor, needs=party.needs,
         )  # fmt: skip
         await record_change(conn, "pledge", pledge.id, pledge.state.value, difference(pledge, party))
-        await tip_if_reached(conn, trip.id, pledge)
+        await tip_if_reached(conn, trip.id, pledge, now)
         await tell_change(conn, pledge, party, trip)
         await tell(conn, "trip", trip.id)
         await tell(conn, "pledge", pledge.id)
         return await pledges.lock_pledge(conn, pledge_id)
 
 
-async def check_changeable(conn: Connection, trip: Trip, event: Event, pledge: Pledge) -> None:
+def check_changeable(trip: Trip, event: Event, pledge: Pledge, now: datetime) -> None:
     """Refuses what cannot be changed any more."""
     if pledge.state not in LIVE:
         raise Conflict(
             f"This pledge is {pledge.state.value.replace('_', ' ')}; there is nothing to change.", code=f"pledge_is_{pledge.state.value}"
         )
-    check_selling(
-        trip, booking_closes_at=event.booking_closes_at, booking_closed=event.booking_closed_at is not None, now=await busload_now(conn)
-    )
+    check_selling(trip, booking_closes_at=event.booking_closes_at, booking_closed=event.booking_closed_at is not None, now=now)
 
 
 async def changed_party(conn: Connection, trip: Trip, pledge: Pledge, wish: PledgeChange) -> Party:
@@ -141,6 +141,7 @@ async def settle_difference(conn: Connection, event: Event, pledge: Pledge, part
         )
     number = len(charges) + await count_refunds(conn, charges)
     if more_minor > 0:
+        await pledges.add_change(conn, pledge, number=number)
         await charge_more(conn, event, pledge, more_minor, purpose=f"change-{number}")
     else:
         await give_less_back(conn, charges, -more_minor, reason=f"change-{number}")
@@ -186,11 +187,11 @@ def difference(pledge: Pledge, party: Party) -> dict[str, object]:
     return {name: [before[name], after[name]] for name in before if before[name] != after[name]}
 
 
-async def tip_if_reached(conn: Connection, trip_id: UUID, pledge: Pledge) -> None:
-    """More people may make the minimum."""
+async def tip_if_reached(conn: Connection, trip_id: UUID, pledge: Pledge, now: datetime) -> None:
+    """More people may make the minimum, at the moment at which the change was allowed."""
     trip = await trips.get_trip(conn, trip_id)
-    if trip is not None and pledge.state is PledgeState.ACTIVE and tips(trip, await busload_now(conn)):
-        await confirm_within(conn, trip, tipped_by=pledge.id)
+    if trip is not None and pledge.state is PledgeState.ACTIVE and tips(trip, now):
+        await confirm_within(conn, trip, tipped_by=pledge.id, now=now)
 
 
 async def tell_change(conn: Connection, pledge: Pledge, party: Party, trip: Trip) -> None:
@@ -198,11 +199,11 @@ async def tell_change(conn: Connection, pledge: Pledge, party: Party, trip: Trip
     now = await busload_now(conn)
     stop = await events.get_stop(conn, party.stop_id)
     await queue_mail(
-        conn, dedupe_key=f"pledge-changed:{pledge.id}:{now.isoformat()}", recipient=pledge.email, template="pledge_changed", locale=pledge.locale,
-        subject_id=pledge.id,
+        conn, dedupe_key=f"pledge-changed:{pledge.id}:{now.isoformat()}", recipient=pledge.email, template="pledge_changed",
+        locale=pledge.locale, subject_id=pledge.id,
         data={
-            "pledge_id": str(pledge.id), "name": pledge.name, "code": pledge.public_code, "origin": trip.origin, "stop": stop.name if stop else "",
-            "people": party.people, "legs": list(party.legs), "amount_minor": party.amount_minor, "old_amount_minor": pledge.amount_minor,
-            "currency": pledge.currency,
+            "pledge_id": str(pledge.id), "name": pledge.name, "code": pledge.public_code, "origin": trip.origin,
+            "stop": stop.name if stop else "", "people": party.people, "legs": list(party.legs), "amount_minor": party.amount_minor,
+            "old_amount_minor": pledge.amount_minor, "currency": pledge.currency,
         },
     )  # fmt: skip

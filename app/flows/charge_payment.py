@@ -7,7 +7,7 @@ from app.core.database import Pool, transaction
 from app.core.log import logger
 from app.domain.payments import store as payments
 from app.domain.payments.gateway import GatewayError, GatewayRateLimited, GatewayRefused, GatewayUnreachable, IntentState, PaymentGateway
-from app.domain.payments.model import WAITING, Outcome, Payment, PaymentState, outcome_of, outcome_of_refusal
+from app.domain.payments.model import CLOSED, WAITING, Outcome, Payment, PaymentState, outcome_of, outcome_of_refusal
 from app.domain.payments.service import attempt_key, claim_attempt
 from app.flows.settle_payment import settle_payment
 
@@ -16,10 +16,10 @@ IDLE = frozenset({"requires_confirmation", "requires_payment_method"})
 
 
 async def charge_payment(pool: Pool, payment_id: UUID, *, gateway: PaymentGateway) -> None:
-    """Charges a payment that waits. Does nothing to one that is under way or settled, so any number of workers may be asked."""
+    """Charges a payment that is due. Does nothing to one not due yet, under way or settled: any number of workers may be asked."""
     async with transaction(pool) as conn:
         await act_as(conn, "worker", "charge")
-        payment = await claim_attempt(conn, payment_id, sorted(WAITING))
+        payment = await claim_attempt(conn, payment_id, sorted(WAITING), only_when_due=True)
     if payment is not None:
         await settle_payment(pool, payment_id, await attempt(pool, payment, gateway=gateway))
 
@@ -44,7 +44,7 @@ async def attempt(pool: Pool, payment: Payment, *, gateway: PaymentGateway) -> O
         log.warning("charge.unknown", payment_id=str(payment.id), error=type(lost).__name__)
         return unknown(payment, type(lost).__name__)
     except GatewayError as fault:
-        log.error("charge.misconfigured", payment_id=str(payment.id), error=type(fault).__name__, code=fault.code)
+        log.exception("charge.misconfigured", payment_id=str(payment.id), error=type(fault).__name__, code=fault.code)
         return unknown(payment, fault.code or "gateway_error")
 
 
@@ -69,4 +69,6 @@ async def ensure_intent(pool: Pool, payment: Payment, *, gateway: PaymentGateway
     )  # fmt: skip
     async with transaction(pool) as conn:
         kept = await payments.set_intent(conn, payment.id, intent.ref)
+    if kept is None:  # let go while we were slow: an intent that is never confirmed moves no money
+        raise GatewayRefused("the payment was let go", code=CLOSED)
     return intent if kept == intent.ref else await gateway.fetch_payment_intent(kept)

@@ -1,4 +1,4 @@
-"""Collection after a failed charge: tried again on time, given up at the window's end; the pledge is then dropped."""
+"""Collection after a failed charge: tried again on time, given up at the window's end; its pledge is dropped or its change taken back."""
 
 from uuid import UUID
 
@@ -9,11 +9,13 @@ from app.core.jobs import enqueue_for
 from app.core.timers import set_timer
 from app.domain.notifications.service import queue_mail
 from app.domain.payments import store as payments
-from app.domain.payments.model import Payment, PaymentState
+from app.domain.payments.model import Payment, PaymentState, at_the_bank
+from app.domain.payments.service import let_go
 from app.domain.pledges import store as pledges
 from app.domain.pledges.model import Pledge, PledgeState
 from app.domain.trips import store as trips
 from app.flows.give_back import free_people
+from app.flows.take_change_back import take_back_within
 
 
 async def retry_payment(pool: Pool, payment_id: UUID) -> None:
@@ -25,7 +27,7 @@ async def retry_payment(pool: Pool, payment_id: UUID) -> None:
             return
         now = await busload_now(conn)
         if payment.next_attempt_at is None or now >= payment.collect_until:
-            await give_up_within(conn, payment)
+            await end_within(conn, payment)
         elif payment.next_attempt_at <= now:
             await enqueue_for(conn, "charge_payment", [payment.id])
             await set_timer(conn, "payment_retry", payment.id, payment.collect_until)
@@ -33,21 +35,36 @@ async def retry_payment(pool: Pool, payment_id: UUID) -> None:
             await set_timer(conn, "payment_retry", payment.id, payment.next_attempt_at)
 
 
-async def give_up_within(conn: Connection, payment: Payment) -> bool:
-    """`abandoned`, and the pledge `dropped`: its seats are sold again. Drops never un-confirm a trip. False when it settled meanwhile."""
+async def end_within(conn: Connection, payment: Payment) -> bool:
+    """Gives a failed charge up at the end of its time; False when it settled meanwhile or is not over yet.
+
+    One that may still be approved at the rider's bank is closed at Stripe first, and comes back as one to give up.
+    """
     trip_id = await pledges.find_trip_of(conn, payment.reference)
     assert trip_id is not None
-    await trips.lock_trip(conn, trip_id)
+    trip = await trips.lock_trip(conn, trip_id)
+    assert trip is not None
     pledge = await pledges.lock_pledge(conn, payment.reference)
+    latest = await payments.lock_payment(conn, payment.id)
+    assert latest is not None
+    if at_the_bank(latest):
+        await let_go(conn, [latest])
+        return False
     if not await payments.abandon_payment(conn, payment.id):
         return False
-    if payment.purpose == "fare" and await pledges.set_pledge_states(
-        conn, [pledge.id], come_from=[PledgeState.CONFIRMED], go_to=PledgeState.DROPPED
-    ):
+    if latest.purpose == "fare":
+        await drop(conn, pledge, latest)
+    else:
+        await take_back_within(conn, trip, pledge, latest)
+    return True
+
+
+async def drop(conn: Connection, pledge: Pledge, payment: Payment) -> None:
+    """The pledge is `dropped`: its seats are sold again. Drops never un-confirm a trip."""
+    if await pledges.set_pledge_states(conn, [pledge.id], come_from=[PledgeState.CONFIRMED], go_to=PledgeState.DROPPED):
         await free_people(conn, [pledge])
         await enqueue_for(conn, "detach_card", [pledge.id])
         await tell_drop(conn, pledge, payment)
-    return True
 
 
 async def tell_drop(conn: Connection, pledge: Pledge, payment: Payment) -> None:
@@ -60,13 +77,11 @@ async def tell_drop(conn: Connection, pledge: Pledge, payment: Payment) -> None:
 
 async def end_collection_within(conn: Connection, event_id: UUID) -> bool:
     """Booking close: what still waits is given up; False while a charge is under way (settle that first, then call again)."""
-    confirmed = await pledges.list_pledges_of_event(conn, event_id, [PledgeState.CONFIRMED])
+    standing = await pledges.list_pledges_of_event(conn, event_id, [PledgeState.CONFIRMED, PledgeState.PAID])
     done = True
-    for payment in await payments.list_payments_of(conn, [pledge.id for pledge in confirmed]):
-        if payment.purpose != "fare":
-            continue
+    for payment in await payments.list_payments_of(conn, [pledge.id for pledge in standing]):
         if payment.state in {PaymentState.RETRYABLE, PaymentState.NEEDS_ACTION}:
-            await give_up_within(conn, payment)
+            done = await end_within(conn, payment) and done
         elif payment.state in {PaymentState.DUE, PaymentState.SUBMITTING, PaymentState.UNKNOWN}:
             done = False
     return done

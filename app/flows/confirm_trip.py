@@ -1,6 +1,7 @@
 """The promise to run: made once, never taken back because some cards fail later."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from app.core.clock import busload_now
@@ -21,9 +22,8 @@ from app.domain.trips import store as trips
 from app.domain.trips.model import Trip, TripState
 
 
-async def confirm_within(conn: Connection, trip: Trip, *, tipped_by: UUID | None) -> None:
-    """Confirms a locked trip that tips: confirmation row, pledges, payment rows, jobs and news, all in the caller's transaction."""
-    now = await busload_now(conn)
+async def confirm_within(conn: Connection, trip: Trip, *, tipped_by: UUID | None, now: datetime) -> None:
+    """Confirms a locked trip that tips at `now`: confirmation row, pledges, payment rows, jobs, news, all in the caller's transaction."""
     await trips.add_confirmation(
         conn, trip_id=trip.id, pledge_id=tipped_by, secured=trip.secured, minimum=trip.minimum, deadline_at=trip.deadline_at, decided_at=now
     )
@@ -43,25 +43,7 @@ async def collect_fares(conn: Connection, trip: Trip, confirmed: Sequence[Pledge
     assert event is not None
     now = await busload_now(conn)
     collect_until = max(now, min(now + COLLECTION_WINDOW, event.booking_closes_at))
-    fares = []
-    for pledge in confirmed:
-        assert pledge.customer_ref is not None
-        assert pledge.payment_method_ref is not None, "only verified cards are confirmed"
-        fares.append(
-            NewPayment(
-                id=new_id(),
-                reference=pledge.id,
-                purpose="fare",
-                book=event.book,
-                amount_minor=pledge.amount_minor,
-                currency=pledge.currency,
-                description=f"Busload {pledge.public_code}: {trip.origin} to {event.name}",
-                customer_ref=pledge.customer_ref,
-                payment_method_ref=pledge.payment_method_ref,
-                collect_until=collect_until,
-            )  # fmt: skip
-        )
-    await make_due(conn, fares)
+    await make_due(conn, [fare_of(pledge, trip, event, collect_until) for pledge in confirmed])
     await queue_mails(conn, [confirmed_mail(pledge, trip, event) for pledge in confirmed])
     if event.partner_id is not None:
         await queue_news(
@@ -69,10 +51,22 @@ async def collect_fares(conn: Connection, trip: Trip, confirmed: Sequence[Pledge
         )
 
 
+def fare_of(pledge: Pledge, trip: Trip, event: Event, collect_until: datetime) -> NewPayment:
+    """The charge of a confirmed pledge."""
+    assert pledge.customer_ref is not None
+    assert pledge.payment_method_ref is not None, "only verified cards are confirmed"
+    return NewPayment(
+        id=new_id(), reference=pledge.id, purpose="fare", book=event.book, amount_minor=pledge.amount_minor, currency=pledge.currency,
+        description=f"Busload {pledge.public_code}: {trip.origin} to {event.name}", customer_ref=pledge.customer_ref,
+        payment_method_ref=pledge.payment_method_ref, collect_until=collect_until,
+    )  # fmt: skip
+
+
 def confirmed_mail(pledge: Pledge, trip: Trip, event: Event) -> NewMail:
     """The trip runs, and what is charged."""
     return NewMail(
-        dedupe_key=f"trip-confirmed:{pledge.id}", recipient=pledge.email, template="trip_confirmed", locale=pledge.locale, subject_id=pledge.id,
+        dedupe_key=f"trip-confirmed:{pledge.id}", recipient=pledge.email, template="trip_confirmed", locale=pledge.locale,
+        subject_id=pledge.id,
         data={
             "pledge_id": str(pledge.id), "name": pledge.name, "code": pledge.public_code, "origin": trip.origin, "event": event.name,
             "people": pledge.people, "amount_minor": pledge.amount_minor, "currency": pledge.currency, "card": pledge.card_label,

@@ -8,7 +8,8 @@ from app.core.database import Connection
 from app.core.jobs import enqueue_for
 from app.core.live import tell
 from app.domain.payments import store as payments
-from app.domain.payments.service import refund_rest
+from app.domain.payments.model import WAITING
+from app.domain.payments.service import let_go, refund_rest
 from app.domain.pledges import store as pledges
 from app.domain.pledges.model import Pledge, PledgeState
 from app.domain.trips import store as trips
@@ -22,7 +23,7 @@ async def give_back_within(conn: Connection, gone: Sequence[Pledge], *, reason: 
     paid = [pledge for pledge in gone if pledge.state is PledgeState.PAID]
     unpaid = [pledge for pledge in gone if pledge.state in {PledgeState.PENDING_CARD, PledgeState.ACTIVE, PledgeState.CONFIRMED}]
     charges = await payments.lock_payments_of(conn, [pledge.id for pledge in gone])
-    await payments.void_payments(conn, [payment.id for payment in charges])
+    await let_go(conn, [payment for payment in charges if payment.state in WAITING])
     refunded = await refund_rest(conn, charges, reason)
     await pledges.set_pledge_states(conn, [pledge.id for pledge in paid], come_from=[PledgeState.PAID], go_to=PledgeState.REFUNDED)
     await pledges.set_pledge_states(

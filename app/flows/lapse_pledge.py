@@ -6,6 +6,7 @@ from uuid import UUID
 from app.core.audit import act_as
 from app.core.clock import busload_now
 from app.core.database import Connection, Pool, transaction
+from app.core.jobs import enqueue_for
 from app.core.live import tell
 from app.core.log import logger
 from app.core.timers import set_timer
@@ -59,6 +60,8 @@ async def lapse_pledge(pool: Pool, pledge_id: UUID) -> bool:
             return False
         await pledges.set_pledge_states(conn, [pledge.id], come_from=[PledgeState.PENDING_CARD], go_to=PledgeState.LAPSED)
         await trips.move_people(conn, trip.id, held=-pledge.people)
+        if pledge.payment_method_ref is not None:  # saved in time, but the trip took nobody any more
+            await enqueue_for(conn, "detach_card", [pledge.id])
         await tell_lapse(conn, pledge, trip.origin, trip.public_code)
         await tell(conn, "trip", trip.id)
         await tell(conn, "pledge", pledge.id)

@@ -11,8 +11,10 @@ from app.domain.payments import store as payments
 from app.domain.payments.gateway import GatewayError, IntentState, NotFound, PaymentGateway
 from app.domain.payments.model import LOOKUP_AFTER, Outcome, Payment, PaymentState, outcome_of
 from app.domain.payments.service import apply_outcome, claim_attempt
+from app.domain.pledges import store as pledges
 from app.flows.charge_payment import attempt, unknown
-from app.flows.settle_payment import settle_payment
+from app.flows.close_charge import close_charge
+from app.flows.settle_payment import KEEPS, settle_payment
 
 log = logger(__name__)
 
@@ -28,12 +30,21 @@ async def look_up_payment(pool: Pool, payment_id: UUID, *, gateway: PaymentGatew
         log.warning("lookup.no_answer", payment_id=str(payment_id), error=type(error).__name__)
         await look_again(pool, payment_id)
         return
-    if intent is not None and intent.status == "processing":
+    if not await is_wanted(pool, payment):
+        await close_charge(pool, payment, intent, gateway=gateway)
+    elif intent is not None and intent.status == "processing":
         await look_again(pool, payment_id)
     elif intent is not None and intent.status not in {"requires_confirmation", "canceled"}:
         await settle_payment(pool, payment_id, outcome_of(intent))
     else:
         await try_again(pool, payment_id, gateway=gateway)
+
+
+async def is_wanted(pool: Pool, payment: Payment) -> bool:
+    """Whether the pledge still stands; a charge under way whose pledge has gone is not tried again."""
+    async with transaction(pool) as conn:
+        pledge = await pledges.get_pledge(conn, payment.reference)
+    return pledge is not None and pledge.state in KEEPS
 
 
 async def take_for_look_up(pool: Pool, payment_id: UUID) -> Payment | None:

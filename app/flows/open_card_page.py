@@ -7,9 +7,11 @@ from app.core.clock import busload_now
 from app.core.database import Pool, transaction
 from app.core.errors import Conflict, NotFound, Unavailable
 from app.core.log import logger
+from app.domain.payments import store as payments
 from app.domain.payments.gateway import GatewayError, PaymentGateway
+from app.domain.payments.model import WAITING
 from app.domain.pledges import store as pledges
-from app.domain.pledges.model import SECURED, Pledge, PledgeState
+from app.domain.pledges.model import HELD, SECURED, Pledge, PledgeState
 
 log = logger(__name__)
 PAGE_LIFETIME = timedelta(minutes=31)  # Stripe keeps a page open for at least 30 minutes
@@ -25,7 +27,8 @@ async def open_card_page(pool: Pool, pledge_id: UUID, *, gateway: PaymentGateway
         if pledge is None:
             raise NotFound("There is no such pledge.", code="unknown_pledge")
         now = await busload_now(conn)
-    if pledge.state not in {PledgeState.PENDING_CARD, *SECURED} or pledge.state is PledgeState.PAID:
+        waiting = [payment for payment in await payments.list_payments_of(conn, [pledge_id]) if payment.state in WAITING]
+    if pledge.state not in HELD | SECURED or (pledge.state is PledgeState.PAID and not waiting):
         raise Conflict(f"This pledge is {pledge.state.value.replace('_', ' ')}; it needs no card now.", code="no_card_needed")
     if pledge.card_url is not None and pledge.state is PledgeState.PENDING_CARD:
         return pledge.card_url
@@ -34,6 +37,7 @@ async def open_card_page(pool: Pool, pledge_id: UUID, *, gateway: PaymentGateway
         session = await gateway.create_setup_session(
             reference=str(pledge.id), email=pledge.email, success_url=f"{manage_url}/card-saved?session={{CHECKOUT_SESSION_ID}}",
             cancel_url=manage_url, expires_at=now + PAGE_LIFETIME, idempotency_key=card_page_key(pledge),
+            customer_ref=pledge.customer_ref,
         )  # fmt: skip
     except GatewayError as error:
         log.warning("card_page.unavailable", pledge_id=str(pledge_id), error=type(error).__name__)

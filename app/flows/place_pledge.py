@@ -19,10 +19,10 @@ from app.domain.events import store as events
 from app.domain.events.model import Event, StopState
 from app.domain.notifications.service import queue_mail
 from app.domain.pledges import store as pledges
-from app.domain.pledges.model import HOLD, MAX_PEOPLE, NewPledge, Pledge, PledgeState, SavedCard
+from app.domain.pledges.model import HOLD, MAX_PEOPLE, MAX_PEOPLE_PER_CARD, NewPledge, Pledge, PledgeState, SavedCard
 from app.domain.trips import store as trips
 from app.domain.trips.model import BOTH_LEGS, Trip, check_room, check_selling, price_for
-from app.flows.secure_pledge import secure_within
+from app.flows.secure_pledge import over_card_cap, secure_within
 
 MAX_NAME, MAX_PHONE, MAX_NEEDS = 120, 40, 1000
 LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}")
@@ -114,7 +114,7 @@ async def place_pledge(
         )
         pledge = await add_held(conn, trip, new)
         if card is not None:
-            pledge = await secure_within(conn, pledge, card)
+            pledge = await secure_within(conn, pledge, card, now=new.terms_shown_at)
         else:
             await set_timer(conn, "pledge_hold", pledge.id, new.hold_expires_at)
         await tell_rider(conn, pledge, trip)
@@ -146,6 +146,11 @@ async def admit(
     await check_stop(conn, trip, wish.stop_id)
     check_room(trip, wish.seats + wish.wheelchairs)
     price_minor = price_for(trip, wish.legs, trip.secured)
+    if card is not None and await over_card_cap(conn, trip.id, card, people=wish.seats + wish.wheelchairs):
+        raise Conflict(
+            f"One card carries at most {MAX_PEOPLE_PER_CARD} people of a trip. Leave payment_method out and save another card.",
+            code="card_limit",
+        )
     if price_minor is None:
         raise Invalid.field("legs", "This trip is sold there and back only; send both legs.", code="round_trip_only")
     return NewPledge(

@@ -1,6 +1,8 @@
 """Organisers put events and trips on sale: create, open, ease the terms, propose and approve stops."""
 
+import re
 from datetime import datetime
+from itertools import pairwise
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -25,6 +27,11 @@ from app.domain.trips.model import TRIP_MACHINE, Trip, TripState, tips
 from app.flows.confirm_trip import confirm_within
 
 MAX_RIDE_S = 4 * 3600
+MAX_LATITUDE, MAX_LONGITUDE = 90, 180
+CURRENCY = re.compile(r"[A-Z]{3}")
+WHOLE_BP = 10_000
+MOST_STOPS = 100
+SAME_PLACE_DEG = 1e-5
 
 
 class EventWish(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,9 +99,9 @@ def zone_fault(field: str, zone: str) -> list[FieldError]:
 def place_faults(prefix: str, lat: float, lon: float) -> list[FieldError]:
     """Faults of a coordinate pair in degrees."""
     faults = []
-    if not -90 <= lat <= 90:
+    if not -MAX_LATITUDE <= lat <= MAX_LATITUDE:
         faults.append(FieldError(field=f"{prefix}lat", message="A latitude lies between -90 and 90."))
-    if not -180 <= lon <= 180:
+    if not -MAX_LONGITUDE <= lon <= MAX_LONGITUDE:
         faults.append(FieldError(field=f"{prefix}lon", message="A longitude lies between -180 and 180."))
     return faults
 
@@ -104,10 +111,10 @@ def event_faults(wish: EventWish, now: datetime) -> list[FieldError]:
     faults = zone_fault("zone", wish.zone) + place_faults("", wish.lat, wish.lon)
     if wish.kind not in {"match", "concert", "festival", "march", "other"}:
         faults.append(FieldError(field="kind", message="Choose match, concert, festival, march or other."))
-    if not (len(wish.currency) == 3 and wish.currency.isascii() and wish.currency.isupper()):
+    if not CURRENCY.fullmatch(wish.currency):
         faults.append(FieldError(field="currency", message="Use a three-letter currency code such as EUR."))
     order = ["booking_closes_at", "capacity_deadline_at", "arrive_by_at", "starts_at", "ends_at"]
-    for earlier, later in zip(order, order[1:], strict=False):
+    for earlier, later in pairwise(order):
         if getattr(wish, earlier) > getattr(wish, later):
             faults.append(FieldError(field=later, message=f"{later} must not come before {earlier}."))
     if wish.return_departs_at <= wish.arrive_by_at:
@@ -116,14 +123,14 @@ def event_faults(wish: EventWish, now: datetime) -> list[FieldError]:
         faults.append(FieldError(field="capacity_deadline_at", message="The capacity deadline must come before the first departure."))
     if wish.booking_closes_at <= now:
         faults.append(FieldError(field="booking_closes_at", message="Booking must close in the future."))
-    if not (wish.fee_bp >= 0 and wish.partner_share_bp >= 0 and wish.fee_bp + wish.partner_share_bp <= 10_000):
+    if not (wish.fee_bp >= 0 and wish.partner_share_bp >= 0 and wish.fee_bp + wish.partner_share_bp <= WHOLE_BP):
         faults.append(FieldError(field="fee_bp", message="Fee and partner share are basis points and at most 10000 together."))
     faults += [
         FieldError(field=name, message="Please fill this in.")
         for name in ("name", "venue_name", "contact_phone")
         if not getattr(wish, name).strip()
     ]
-    if not 1 <= wish.max_stops <= 100:
+    if not 1 <= wish.max_stops <= MOST_STOPS:
         faults.append(FieldError(field="max_stops", message="A bus makes 1 to 100 stops on a leg."))
     return faults
 
@@ -159,8 +166,8 @@ async def create_trip(pool: Pool, event_id: UUID, wish: TripWish, *, actor: str)
             raise Invalid("The trip needs a correction.", fields=tuple(faults))
         trip = Trip(
             id=new_id(), public_code=public_code(6), event_id=event_id, origin=wish.origin.strip(), origin_lat=wish.origin_lat,
-            origin_lon=wish.origin_lon, zone=wish.zone, price_both_minor=wish.price_both_minor, price_one_way_minor=wish.price_one_way_minor,
-            tiers=wish.tiers, minimum=wish.minimum, cap=wish.cap, deadline_at=wish.deadline_at, state=TripState.DRAFT, secured=0, held=0,
+            origin_lon=wish.origin_lon, zone=wish.zone, price_both_minor=wish.price_both_minor, tiers=wish.tiers,
+            price_one_way_minor=wish.price_one_way_minor, minimum=wish.minimum, cap=wish.cap, deadline_at=wish.deadline_at, state=TripState.DRAFT, secured=0, held=0,
             opened_at=None, created_at=await busload_now(conn),
         )  # fmt: skip
         await trips.add_trip(conn, trip)
@@ -181,9 +188,7 @@ def trip_faults(wish: TripWish, event: Event) -> list[FieldError]:
     if wish.deadline_at > event.booking_closes_at:
         faults.append(FieldError(field="deadline_at", message="The deadline must not come after booking closes."))
     steps = [(0, wish.price_both_minor), *wish.tiers]
-    if any(people >= more or price <= less for (people, price), (more, less) in zip(steps, steps[1:], strict=False)) or any(
-        p <= 0 for _, p in steps
-    ):
+    if any(people >= more or price <= less for (people, price), (more, less) in pairwise(steps)) or any(p <= 0 for _, p in steps):
         faults.append(FieldError(field="tiers", message="Tiers are [people, price] with more people and a lower price at each step."))
     for number, stop in enumerate(wish.stops):
         faults += zone_fault(f"stops[{number}].zone", stop.zone) + place_faults(f"stops[{number}].", stop.lat, stop.lon)
@@ -195,7 +200,7 @@ def trip_faults(wish: TripWish, event: Event) -> list[FieldError]:
 async def add_stop_within(conn: Connection, trip: Trip, wish: StopWish, *, state: StopState) -> Stop:
     """A stop of the trip's event, sold by this trip; one of the same name and place is shared."""
     for known in await events.list_stops(conn, trip.event_id):
-        if known.name == wish.name.strip() and abs(known.lat - wish.lat) < 1e-5 and abs(known.lon - wish.lon) < 1e-5:
+        if known.name == wish.name.strip() and max(abs(known.lat - wish.lat), abs(known.lon - wish.lon)) < SAME_PLACE_DEG:
             await trips.add_trip_stop(conn, trip_id=trip.id, stop_id=known.id, event_id=trip.event_id)
             return known
     stop = Stop(
@@ -208,7 +213,7 @@ async def add_stop_within(conn: Connection, trip: Trip, wish: StopWish, *, state
 
 
 async def open_trip(pool: Pool, trip_id: UUID, *, actor: str) -> Trip:
-    """`draft -> open`: price, minimum, cap, deadline and the event's fee are frozen. Refuses one without an approved stop or past its deadline."""
+    """`draft -> open`: its terms and the event's fee are frozen. Refuses one without an approved stop or past its deadline."""
     async with transaction(pool) as conn:
         await act_as(conn, actor, "opened")
         trip = await trips.lock_trip(conn, trip_id)
@@ -255,7 +260,8 @@ async def ease_trip(pool: Pool, trip_id: UUID, *, minimum: int | None, deadline_
             )
         if new_deadline > event.booking_closes_at:
             raise Invalid.field("deadline_at", "The deadline must not come after booking closes.")
-        if trip.state is TripState.OPEN and trip.deadline_at < await busload_now(conn):
+        now = await busload_now(conn)
+        if trip.state is TripState.OPEN and trip.deadline_at < now:
             raise Conflict("The deadline of this trip has passed.", code="deadline_passed")
         await trips.ease_terms(conn, trip_id, minimum=new_minimum, deadline_at=new_deadline)
         await record_change(
@@ -270,8 +276,8 @@ async def ease_trip(pool: Pool, trip_id: UUID, *, minimum: int | None, deadline_
             await tell_eased(conn, trip, event, minimum=new_minimum, deadline_at=new_deadline)
         eased = await trips.get_trip(conn, trip_id)
         assert eased is not None
-        if tips(eased, await busload_now(conn)):
-            await confirm_within(conn, eased, tipped_by=None)
+        if tips(eased, now):
+            await confirm_within(conn, eased, tipped_by=None, now=now)
         await tell(conn, "trip", trip_id)
         final = await trips.get_trip(conn, trip_id)
         assert final is not None
@@ -301,7 +307,7 @@ async def tell_eased(conn: Connection, trip: Trip, event: Event, *, minimum: int
                     "deadline_at": deadline_at.isoformat(),
                     "zone": trip.zone,
                 },
-            )  # fmt: skip
+            )
             for pledge in live
         ],
     )

@@ -15,6 +15,7 @@ from app.domain.trips.model import SELLING
 from app.flows.plan_event import MAX_RIDE_S, StopWish, add_stop_within, place_faults
 
 MAX_PROPOSALS = 40
+SHORTEST_NAME, LONGEST_NAME = 2, 120
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +29,7 @@ async def propose_stop(pool: Pool, trip_id: UUID, *, name: str, address: str, la
     """Offers the existing stops within 2 km first; adds a proposed one when there are none, or when the rider insists."""
     if faults := place_faults("", lat, lon):
         raise Invalid(faults[0].message, fields=tuple(faults))
-    if not 2 <= len(name.strip()) <= 120:
+    if not SHORTEST_NAME <= len(name.strip()) <= LONGEST_NAME or not name.isprintable():
         raise Invalid.field("name", "Name the stop in 2 to 120 characters, the way people there call the place.")
     async with transaction(pool) as conn:
         await act_as(conn, "rider", "stop proposed")

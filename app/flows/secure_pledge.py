@@ -1,15 +1,23 @@
 """A pledge with a verified card counts: it is secured, and may be the one that tips the trip."""
 
 from datetime import datetime
+from uuid import UUID
 
 from app.core.database import Connection
 from app.core.timers import clear_timer
 from app.domain.pledges import store as pledges
-from app.domain.pledges.model import Pledge, PledgeState, SavedCard
+from app.domain.pledges.model import MAX_PEOPLE_PER_CARD, Pledge, PledgeState, SavedCard
 from app.domain.trips import store as trips
 from app.domain.trips.model import TripState, tips
 from app.flows.confirm_trip import collect_fares, confirm_within
 from app.flows.tell_counts import tell_counts_within
+
+
+async def over_card_cap(conn: Connection, trip_id: UUID, card: SavedCard, *, people: int) -> bool:
+    """Whether these people more would be too many of a trip on one card, whatever its references: its fingerprint counts."""
+    if card.card_fingerprint is None:
+        return False
+    return await pledges.people_on_card(conn, trip_id=trip_id, card_fingerprint=card.card_fingerprint) + people > MAX_PEOPLE_PER_CARD
 
 
 async def secure_within(conn: Connection, pledge: Pledge, card: SavedCard, *, now: datetime) -> Pledge:

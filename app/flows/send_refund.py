@@ -43,7 +43,7 @@ async def ask(refund: Refund, payment: Payment, *, gateway: PaymentGateway) -> t
             metadata={"busload_reason": refund.reason}, idempotency_key=f"refund-{refund.id}",
         )  # fmt: skip
     except GatewayRefused as refused:
-        log.error("refund.refused", refund_id=str(refund.id), code=refused.code)
+        log.exception("refund.refused", refund_id=str(refund.id), code=refused.code)
         return RefundState.FAILED, None, refused.code or "refused"
     except GatewayError as lost:
         log.warning("refund.unknown", refund_id=str(refund.id), error=type(lost).__name__)

@@ -8,8 +8,8 @@ from app.core.live import tell
 from app.core.log import logger
 from app.domain.notifications.service import queue_mail
 from app.domain.payments import store as payments
-from app.domain.payments.model import Outcome, Payment, PaymentState, RefundReason
-from app.domain.payments.service import apply_outcome, make_refund_due
+from app.domain.payments.model import CLOSED, Outcome, Payment, PaymentState, RefundReason
+from app.domain.payments.service import apply_outcome, let_go, make_refund_due
 from app.domain.pledges import store as pledges
 from app.domain.pledges.model import Pledge, PledgeState
 from app.domain.trips import store as trips
@@ -49,10 +49,10 @@ async def draw_consequence(conn: Connection, pledge: Pledge, payment: Payment) -
         elif payment.purpose == "fare":
             await pledges.set_pledge_states(conn, [pledge.id], come_from=[PledgeState.CONFIRMED], go_to=PledgeState.PAID)
             await tell_rider(conn, pledge, payment, "payment_succeeded")
-    elif payment.state in {PaymentState.RETRYABLE, PaymentState.NEEDS_ACTION} and pledge.state in KEEPS:
-        await tell_rider(conn, pledge, payment, "payment_failed")
-    elif payment.state in {PaymentState.RETRYABLE, PaymentState.NEEDS_ACTION}:
-        await payments.void_payments(conn, [payment.id])
+    elif payment.state in {PaymentState.RETRYABLE, PaymentState.NEEDS_ACTION} and pledge.state not in KEEPS:
+        await let_go(conn, [payment])
+    elif payment.state in {PaymentState.RETRYABLE, PaymentState.NEEDS_ACTION} and payment.error_code not in {"", CLOSED}:
+        await tell_rider(conn, pledge, payment, "payment_failed")  # without an error the rider is at the bank's page this moment
     await tell(conn, "pledge", pledge.id)
 
 

@@ -21,7 +21,7 @@ async def store_event(pool: Pool, event: StripeEvent, *, polled: bool) -> bool:
 
 
 async def work_on_inbox(pool: Pool, *, gateway: PaymentGateway, limit: int = 50) -> int:
-    """Works on events not settled yet; returns how many. One that fails stays and is tried again."""
+    """Works on events not settled yet; returns how many. One that fails stays and is tried again, behind those that came later."""
     async with transaction(pool) as conn:
         waiting = await payments.list_open_stripe_events(conn, limit=limit)
     done = 0
@@ -30,6 +30,11 @@ async def work_on_inbox(pool: Pool, *, gateway: PaymentGateway, limit: int = 50)
             await work_on_event(pool, type_, object_ref, gateway=gateway)
         except GatewayError as error:
             log.warning("stripe_event.later", event_ref=event_id, error=type(error).__name__)
+            continue
+        except Exception:  # our own fault with one event must not keep all later ones from counting
+            log.exception("stripe_event.broken", event_ref=event_id)
+            async with transaction(pool) as conn:
+                await payments.put_back_stripe_event(conn, event_id)
             continue
         async with transaction(pool) as conn:
             await payments.settle_stripe_event(conn, event_id)

@@ -197,8 +197,11 @@ class PaymentGateway(Protocol):
         cancel_url: str,
         expires_at: datetime,
         idempotency_key: str,
+        customer_ref: str | None = None,
     ) -> SetupSession:
-        """Create a customer and a hosted card page for off-session use.
+        """Create a hosted card page for off-session use, for a new customer or the one given (an intent takes only its cards).
+
+        `expires_at` holds for a new customer; another card of a known one may be saved for a day.
 
         `{CHECKOUT_SESSION_ID}` in `success_url` is filled in. The provider keeps a page open for 30 min to 24 h, so it may outlive
         `expires_at`: end it with `expire_session`.

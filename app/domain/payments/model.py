@@ -48,6 +48,7 @@ PAYMENT_MACHINE = Machine(
 )
 UNSETTLED = frozenset({S.DUE, S.SUBMITTING, S.NEEDS_ACTION, S.RETRYABLE, S.UNKNOWN})
 WAITING = frozenset({S.DUE, S.NEEDS_ACTION, S.RETRYABLE})
+CLOSED = "closed"  # the error code of a charge that we closed ourselves
 IN_FLIGHT = frozenset({S.SUBMITTING, S.UNKNOWN})
 CHARGED = frozenset({S.SUCCEEDED, S.DISPUTED, S.WON, S.LOST})
 
@@ -151,6 +152,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     fee_minor: int | None
     error_code: str
     decline_code: str
+
+
+def at_the_bank(payment: Payment) -> bool:
+    """Whether the rider's bank may still take the money without another word from us."""
+    return payment.state is PaymentState.NEEDS_ACTION and payment.intent_ref is not None
 
 
 def outcome_of(intent: IntentState) -> Outcome:

@@ -9,7 +9,7 @@ from app.core.ids import new_id
 from app.core.jobs import enqueue_for
 from app.core.timers import clear_timer, set_timer, set_timers
 from app.domain.payments import ledger, store
-from app.domain.payments.model import CHARGED, LOOKUP_AFTER, NewPayment, Outcome, Payment, PaymentState, next_attempt
+from app.domain.payments.model import CHARGED, LOOKUP_AFTER, NewPayment, Outcome, Payment, PaymentState, at_the_bank, next_attempt
 
 
 async def make_due(conn: Connection, new: Sequence[NewPayment]) -> None:
@@ -65,9 +65,11 @@ async def _set_timers(conn: Connection, payment: Payment) -> None:
         await clear_timer(conn, "payment_lookup", payment.id)
 
 
-async def claim_attempt(conn: Connection, payment_id: UUID, states: Sequence[PaymentState]) -> Payment | None:
-    """Takes a payment for an attempt and stores the attempt; None when it is not ours to take."""
-    payment = await store.claim_payment(conn, payment_id, states)
+async def claim_attempt(
+    conn: Connection, payment_id: UUID, states: Sequence[PaymentState], *, only_when_due: bool = False
+) -> Payment | None:
+    """Takes a payment for an attempt and stores the attempt; None when it is not ours to take (or not due yet, if that matters)."""
+    payment = await store.claim_payment(conn, payment_id, states, only_when_due=only_when_due)
     if payment is not None:
         await store.add_attempt(conn, payment_id=payment.id, number=payment.attempts, idempotency_key=attempt_key(payment))
         await set_timer(conn, "payment_lookup", payment.id, await busload_now(conn) + LOOKUP_AFTER)
@@ -78,6 +80,19 @@ async def claim_attempt(conn: Connection, payment_id: UUID, states: Sequence[Pay
 def attempt_key(payment: Payment) -> str:
     """The idempotency key of an attempt's confirmation: another attempt is another key, a repeated one the same."""
     return f"confirm-{payment.id}-{payment.attempts}"
+
+
+async def let_go(conn: Connection, payments: Sequence[Payment]) -> None:
+    """Locked charges that wait will not be made: void at once.
+
+    One that waits for the rider's approval is closed at Stripe first: its bank's page may be open, and an approval after the void
+    would take money that nobody knows of. Until then it is `submitting`, so that it settles and is refunded if it must be.
+    """
+    closing = [payment.id for payment in payments if at_the_bank(payment)]
+    for payment_id in closing:
+        await claim_attempt(conn, payment_id, [PaymentState.NEEDS_ACTION])
+    await enqueue_for(conn, "close_charge", closing)
+    await store.void_payments(conn, [payment.id for payment in payments if payment.id not in closing])
 
 
 async def refund_rest(conn: Connection, payments: Sequence[Payment], reason: str) -> dict[UUID, int]:

@@ -109,19 +109,23 @@ async def find_reference(conn: Connection, payment_id: UUID) -> UUID | None:
     return found
 
 
-async def claim_payment(conn: Connection, payment_id: UUID, states: Sequence[PaymentState]) -> Payment | None:
-    """Takes a payment for an attempt: `submitting`, one attempt more; None when somebody else has it or it is settled."""
+async def claim_payment(conn: Connection, payment_id: UUID, states: Sequence[PaymentState], *, only_when_due: bool) -> Payment | None:
+    """Takes a payment for an attempt: `submitting`, one attempt more; None when somebody else has it or it is settled.
+
+    `only_when_due` leaves one alone whose next attempt is not due yet.
+    """
     return await fetch_maybe(
         conn,
         Payment,
         """
         UPDATE payments SET state = 'submitting', attempts = attempts + 1, submitted_at = busload_now(), next_attempt_at = NULL
-        WHERE id = $1 AND state = ANY($2::text[])
+        WHERE id = $1 AND state = ANY($2::text[]) AND (NOT $3::boolean OR next_attempt_at <= busload_now())
         RETURNING id, reference, purpose, book, amount_minor, currency, description, state, customer_ref, payment_method_ref, intent_ref,
             charge_ref, attempts, next_attempt_at, collect_until, submitted_at, settled_at, error_code, decline_code, created_at
         """,
         payment_id,
         [state.value for state in states],
+        only_when_due,
     )
 
 
@@ -150,10 +154,14 @@ async def finish_attempt(conn: Connection, *, payment_id: UUID, number: int, out
     )
 
 
-async def set_intent(conn: Connection, payment_id: UUID, intent_ref: str) -> str:
-    """Gives a payment its intent, for ever; the one it already has wins and is returned."""
-    found: str = await conn.fetchval(
-        "UPDATE payments SET intent_ref = coalesce(intent_ref, $2) WHERE id = $1 RETURNING intent_ref", payment_id, intent_ref
+async def set_intent(conn: Connection, payment_id: UUID, intent_ref: str) -> str | None:
+    """Gives a payment in flight its intent, for ever; the one it has wins. None when it was let go: never confirm it then."""
+    found: str | None = await conn.fetchval(
+        """
+        UPDATE payments SET intent_ref = coalesce(intent_ref, $2) WHERE id = $1 AND state IN ('submitting', 'unknown') RETURNING intent_ref
+        """,
+        payment_id,
+        intent_ref,
     )
     return found
 
@@ -345,6 +353,11 @@ async def list_open_stripe_events(conn: Connection, *, limit: int) -> list[tuple
     return [(row["id"], row["type"], row["object_ref"]) for row in rows]
 
 
+async def put_back_stripe_event(conn: Connection, event_id: str) -> None:
+    """The event could not be worked on: it goes behind those that came later."""
+    await conn.execute("UPDATE stripe_events SET received_at = busload_now() WHERE id = $1 AND settled_at IS NULL", event_id)
+
+
 async def settle_stripe_event(conn: Connection, event_id: str) -> None:
     """The event has been worked on."""
     await conn.execute("UPDATE stripe_events SET settled_at = busload_now() WHERE id = $1 AND settled_at IS NULL", event_id)
@@ -364,10 +377,12 @@ async def alarm_stuck(conn: Connection) -> int:
         """
         WITH stuck AS (
             UPDATE payments SET alarmed_at = busload_now()
-            WHERE state IN ('submitting', 'unknown') AND submitted_at < busload_now() - interval '15 minutes' AND alarmed_at IS NULL RETURNING 1
+            WHERE state IN ('submitting', 'unknown') AND submitted_at < busload_now() - interval '15 minutes' AND alarmed_at IS NULL
+            RETURNING 1
         ), refunds_stuck AS (
             UPDATE refunds SET alarmed_at = busload_now()
-            WHERE state IN ('submitting', 'unknown') AND submitted_at < busload_now() - interval '15 minutes' AND alarmed_at IS NULL RETURNING 1
+            WHERE state IN ('submitting', 'unknown') AND submitted_at < busload_now() - interval '15 minutes' AND alarmed_at IS NULL
+            RETURNING 1
         )
         SELECT (SELECT count(*) FROM stuck) + (SELECT count(*) FROM refunds_stuck)
         """

@@ -97,33 +97,45 @@ class StripeGateway:
         await self._http.close_async()
 
     async def create_setup_session(
-        self, *, reference: str, email: str, success_url: str, cancel_url: str, expires_at: datetime, idempotency_key: str
+        self,
+        *,
+        reference: str,
+        email: str,
+        success_url: str,
+        cancel_url: str,
+        expires_at: datetime,
+        idempotency_key: str,
+        customer_ref: str | None = None,
     ) -> SetupSession:
-        """See PaymentGateway. The page's expiry is reckoned from Stripe's clock, as the customer's creation shows it."""
+        """See PaymentGateway. A new customer's page expires by Stripe's clock, as the customer's creation shows it."""
         metadata = {REFERENCE: reference}
-        customer = await _past_stored_errors(
-            f"{idempotency_key}:customer",
-            lambda key: _asked(self._v1.customers.create_async({"email": email, "metadata": metadata}, {"idempotency_key": key}), dict),
-        )
-        created = datetime.fromtimestamp(customer["created"], UTC)
-        until = min(max(expires_at, created + SHORTEST_SESSION), created + LONGEST_SESSION)
+        until: datetime | None = None
+        if customer_ref is None:
+            customer = await _past_stored_errors(
+                f"{idempotency_key}:customer",
+                lambda key: _asked(self._v1.customers.create_async({"email": email, "metadata": metadata}, {"idempotency_key": key}), dict),
+            )
+            customer_ref = str(customer["id"])
+            created = datetime.fromtimestamp(customer["created"], UTC)
+            until = min(max(expires_at, created + SHORTEST_SESSION), created + LONGEST_SESSION)
         page: SessionCreateParams = {
             "mode": "setup",
-            "customer": customer["id"],
+            "customer": customer_ref,
             "allowed_payment_method_types": ["card"],
             "success_url": success_url,
             "cancel_url": cancel_url,
-            "expires_at": int(until.timestamp()),
             "client_reference_id": reference,
             "metadata": metadata,
             "setup_intent_data": {"metadata": metadata},
         }
+        if until is not None:
+            page["expires_at"] = int(until.timestamp())
         session = await _past_stored_errors(
             f"{idempotency_key}:session",
             lambda key: _asked(self._v1.checkout.sessions.create_async(page, {"idempotency_key": key}), dict),
         )
         return SetupSession(
-            id=session["id"], url=session["url"] or "", customer_ref=customer["id"], setup_intent_ref=session.get("setup_intent")
+            id=session["id"], url=session["url"] or "", customer_ref=customer_ref, setup_intent_ref=session.get("setup_intent")
         )
 
     async def fetch_setup_session(self, session_ref: str) -> SetupOutcome:

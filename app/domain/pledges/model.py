@@ -83,6 +83,15 @@ class Pledge(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
+class PartyBefore(msgspec.Struct, frozen=True, kw_only=True):
+    """A party before a dearer change; `price_minor` per person."""
+
+    seats: int
+    wheelchairs: int
+    legs: list[str]
+    price_minor: int
+
+
 class NewPledge(msgspec.Struct, frozen=True, kw_only=True):
     """A pledge about to be born."""
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from app.core.database import Connection, fetch_all, fetch_maybe, fetch_one
-from app.domain.pledges.model import NewPledge, Pledge, PledgeState, SavedCard
+from app.domain.pledges.model import NewPledge, PartyBefore, Pledge, PledgeState, SavedCard
 
 
 async def add_pledge(conn: Connection, new: NewPledge) -> Pledge:
@@ -232,6 +232,45 @@ async def people_on_card(conn: Connection, *, trip_id: UUID, card_fingerprint: s
         card_fingerprint,
     )
     return int(found)
+
+
+async def has_live_twin(conn: Connection, pledge_id: UUID) -> bool:
+    """Whether the same address has another, live pledge on the same trip: this one cannot come back beside it."""
+    found = await conn.fetchval(
+        """
+        SELECT EXISTS (SELECT FROM pledges old JOIN pledges new USING (trip_id, email_normalised)
+            WHERE old.id = $1 AND new.id <> old.id AND new.state IN ('pending_card', 'active', 'confirmed', 'paid'))
+        """,
+        pledge_id,
+    )
+    return bool(found)
+
+
+async def add_change(conn: Connection, before: Pledge, *, number: int) -> None:
+    """What a pledge was before a dearer change, until the charge of the difference succeeds or is given up."""
+    await conn.execute(
+        "INSERT INTO pledge_changes (pledge_id, number, seats, wheelchairs, legs, price_minor) VALUES ($1, $2, $3, $4, $5, $6)",
+        before.id,
+        number,
+        before.seats,
+        before.wheelchairs,
+        before.legs,
+        before.price_minor,
+    )
+
+
+async def take_change_back(conn: Connection, pledge_id: UUID, *, number: int) -> PartyBefore | None:
+    """Marks a change as taken back and returns what was before it; None when there is none or it was taken back already."""
+    return await fetch_maybe(
+        conn,
+        PartyBefore,
+        """
+        UPDATE pledge_changes SET reverted_at = busload_now() WHERE pledge_id = $1 AND number = $2 AND reverted_at IS NULL
+        RETURNING seats, wheelchairs, legs, price_minor
+        """,
+        pledge_id,
+        number,
+    )
 
 
 async def keep_card(conn: Connection, account_id: UUID, card: SavedCard) -> None:
