@@ -17,6 +17,7 @@ from app.domain.pledges.model import Pledge, PledgeState
 from app.domain.trips import store as trips
 from app.domain.trips.model import TRIP_MACHINE, Trip, TripState
 from app.flows.give_back import give_back_within
+from app.flows.seats_freed import free_seats_within
 
 LIVE = (PledgeState.PENDING_CARD, PledgeState.ACTIVE, PledgeState.CONFIRMED, PledgeState.PAID)
 
@@ -25,19 +26,23 @@ async def cancel_trip(pool: Pool, trip_id: UUID, *, actor: str, reason: str) -> 
     """Cancels a trip; again is no error. Raises Conflict once it has departed or expired."""
     async with transaction(pool) as conn:
         await act_as(conn, actor, reason)
-        await cancel_trip_within(conn, trip_id, reason=reason)
+        seen = await trips.get_trip(conn, trip_id)
+        event = await events.lock_event(conn, seen.event_id) if seen is not None else None
+        gone = await cancel_trip_within(conn, trip_id, reason=reason)
+        assert event is not None, "a trip that does not exist is refused above"
+        await free_seats_within(conn, event, gone, cause="trip cancelled")
         cancelled = await trips.get_trip(conn, trip_id)
         assert cancelled is not None
         return cancelled
 
 
-async def cancel_trip_within(conn: Connection, trip_id: UUID, *, reason: str) -> None:
-    """The same inside a transaction whose actor is set. The caller withdraws or re-solves what dispatch had planned for its people."""
+async def cancel_trip_within(conn: Connection, trip_id: UUID, *, reason: str) -> list[UUID]:
+    """The same inside a transaction whose actor is set; returns the pledges that left. Their places in a plan are the caller's to free."""
     trip = await trips.lock_trip(conn, trip_id)
     if trip is None:
         raise NotFound("There is no such trip.", code="unknown_trip")
     if trip.state is TripState.CANCELLED:
-        return
+        return []
     TRIP_MACHINE.check(trip.state, TripState.CANCELLED)
     event = await events.get_event(conn, trip.event_id)
     assert event is not None
@@ -51,12 +56,14 @@ async def cancel_trip_within(conn: Connection, trip_id: UUID, *, reason: str) ->
             conn, event.partner_id, "trip.cancelled", subject_id=trip.id, data={"trip": trip.public_code, "event": event.public_code}
         )
     await tell(conn, "trip", trip.id)
+    return [pledge.id for pledge in gone]
 
 
 def cancelled_mail(pledge: Pledge, trip: Trip, event_name: str, reason: str, refund_minor: int) -> NewMail:
     """What happened, why, and what comes back."""
     return NewMail(
-        dedupe_key=f"trip-cancelled:{pledge.id}", recipient=pledge.email, template="trip_cancelled", locale=pledge.locale, subject_id=pledge.id,
+        dedupe_key=f"trip-cancelled:{pledge.id}", recipient=pledge.email, template="trip_cancelled", locale=pledge.locale,
+        subject_id=pledge.id,
         data={
             "name": pledge.name, "code": pledge.public_code, "origin": trip.origin, "event": event_name, "reason": reason,
             "refund_minor": refund_minor, "currency": pledge.currency,

@@ -18,9 +18,10 @@ from app.domain.notifications.service import queue_mails
 from app.domain.pledges import store as pledges
 from app.domain.pledges.model import Pledge
 from app.domain.trips import store as trips
-from app.domain.trips.model import TRIP_MACHINE, TripState
+from app.domain.trips.model import TRIP_MACHINE, Trip, TripState
 from app.flows.cancel_trip import cancel_trip_within
 from app.flows.plan_event import place_faults
+from app.flows.seats_freed import call_off_event_within
 
 FREE_EXIT = timedelta(days=7)
 
@@ -41,12 +42,13 @@ class EventMove(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def move_event(pool: Pool, event_id: UUID, move: EventMove, *, actor: str) -> Event:
-    """Moves an event whose booking is open: every rider is told old and new and may leave in full for a week (until booking closes at the latest)."""
+    """Moves an event whose booking is open: every rider is told old and new, and may leave in full for a week or until booking closes."""
     async with transaction(pool) as conn:
         await act_as(conn, actor, "event moved")
         event = await lock_scheduled(conn, event_id)
         now = await busload_now(conn)
         check_move(event, move, now)
+        check_deadlines(await trips.lock_trips_of_event(conn, event_id), move)
         await events.move_event(conn, event_id, **msgspec.structs.asdict(move))
         await record_change(
             conn,
@@ -97,6 +99,19 @@ def check_move(event: Event, move: EventMove, now: datetime) -> None:
         raise Invalid(faults[0].message, fields=tuple(faults))
 
 
+def check_deadlines(of_event: list[Trip], move: EventMove) -> None:
+    """Refuses a booking close before the deadline of a trip that still collects pledges: a deadline is promised and only moves later."""
+    late = [
+        trip.origin for trip in of_event if trip.state in {TripState.DRAFT, TripState.OPEN} and trip.deadline_at > move.booking_closes_at
+    ]
+    if late:
+        raise Invalid.field(
+            "booking_closes_at",
+            f"Booking must not close before the deadline of a trip ({', '.join(late)}). Close it later, or cancel those trips first.",
+            code="deadline_after_booking_close",
+        )
+
+
 def moved_mail(pledge: Pledge, event: Event, move: EventMove, until: datetime) -> NewMail:
     """Old and new time and place, and the free exit."""
     return NewMail(
@@ -124,6 +139,7 @@ async def cancel_event(pool: Pool, event_id: UUID, *, actor: str, reason: str) -
         for trip in await trips.lock_trips_of_event(conn, event_id):
             if TRIP_MACHINE.allows(trip.state, TripState.CANCELLED):
                 await cancel_trip_within(conn, trip.id, reason=reason)
+        await call_off_event_within(conn, event)
         await tell(conn, "event", event_id)
         cancelled = await events.get_event(conn, event_id)
         assert cancelled is not None
