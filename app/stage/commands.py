@@ -9,6 +9,7 @@ import click
 import msgspec
 from rich.console import Console
 
+from app.core.log import set_up_logging
 from app.settings import SettingsFaulty
 from app.stage.demo import play_demo
 from app.stage.errors import StageError
@@ -27,6 +28,7 @@ def fail(message: str) -> NoReturn:
 @click.option("--reset", is_flag=True, help="Forget everything and start over.")
 def demo(port: int | None, *, reset: bool) -> None:
     """Run the whole service here with a world in it: database, web, worker, fake Stripe, inbox. Ctrl-C stops it, its data stay."""
+    set_up_logging(level="WARNING")
     try:
         play_demo(seed_world, port=port, reset=reset)
     except StageError as error:
@@ -36,6 +38,7 @@ def demo(port: int | None, *, reset: bool) -> None:
 @click.command()
 def seed() -> None:
     """Put the demo world into an empty database marked demo or test, with the settings of `serve` and no worker running."""
+    set_up_logging(level="WARNING")
     try:
         doors = asyncio.run(seed_world(os.environ))
     except (SettingsFaulty, StageError) as error:
@@ -55,6 +58,7 @@ def rehearse(*, riders: int, seed: int, as_json: bool, url: str | None, inbox: s
     """Play a whole event, from a burst of pledges to the last check-in, then check every invariant. Exit status 1 on any violation."""
     if kill_worker and url:
         fail("--kill-worker needs a private stack: leave --url out")
+    set_up_logging(level="WARNING")
     console = Console(stderr=as_json)
     try:
         report = asyncio.run(

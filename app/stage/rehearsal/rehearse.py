@@ -1,6 +1,7 @@
 """`busload rehearse`: the whole play, act by act, with a progress bar, and the checks after the curtain."""
 
 import asyncio
+import secrets
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
@@ -18,6 +19,7 @@ from app.stage.world.records import OperatorRecord, read_events, read_names, rea
 
 AT_ONCE = 24
 EVENT = "march"
+WEEKS_APART = 50  # rehearsals on one service would otherwise want the same buses and drivers on the same day
 KILL_AFTER_SHARE = 4  # the answers held back are those after a quarter of the pledges
 
 
@@ -30,7 +32,8 @@ async def run_rehearsal(
     its answer. Raises StageError when the play cannot go on.
     """
     event = read_events()[EVENT]
-    script = write_script(riders, seed, event, read_names()[event.country], now=datetime.now(UTC))
+    weeks_later = 0 if url is None else secrets.randbelow(WEEKS_APART)
+    script = write_script(riders, seed, event, read_names()[event.country], now=datetime.now(UTC), weeks_later=weeks_later)
     operators = [operator for operator in read_operators() if operator.currency == event.currency]
     notes = Notes()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -49,8 +49,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     trips: list[TripScript]
 
 
-def write_script(riders: int, seed: int, event: EventRecord, names: NamesRecord, *, now: datetime) -> Script:
-    """`riders` people over as many origins as they fill, one in twenty of them to trips that will expire."""
+def write_script(riders: int, seed: int, event: EventRecord, names: NamesRecord, *, now: datetime, weeks_later: int = 0) -> Script:
+    """`riders` people over as many origins as they fill, one in twenty of them to trips that will expire; `weeks_later` moves the day."""
     dice = Random(seed)  # noqa: S311  the same seed plays the same crowd
     by_origin = {trip.origin: trip for trip in event.trips}
     expiring = FAR[: 1 if riders < PEOPLE_PER_ORIGIN * 3 else 2]
@@ -60,7 +60,7 @@ def write_script(riders: int, seed: int, event: EventRecord, names: NamesRecord,
         *(script_trip(by_origin[origin], share, names, dice, expires=False) for origin, share in shares(riders - few, running)),
         *(script_trip(by_origin[origin], share, names, dice, expires=True) for origin, share in shares(few, expiring)),
     ]
-    day = march_day(now.date())
+    day = march_day(now.date()) + timedelta(weeks=weeks_later)
     close = datetime.combine(day, datetime.min.time(), tzinfo=UTC) - timedelta(days=10)
     times = times_on(event, day, booking_closes_at=close, capacity_deadline_at=close + timedelta(days=5))
     return Script(event=event, times=times, trips=trips)
