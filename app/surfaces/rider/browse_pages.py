@@ -1,12 +1,13 @@
 """Pages for finding a trip: the first page, an event, a trip with its pledge form, proposing a stop."""
 
-from typing import Any
+from contextlib import suppress
+from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Template
 
 from app.core.database import Connection, Pool
@@ -26,6 +27,7 @@ from app.settings import Settings
 from app.surfaces.open_data.structured import event_data, script_tag
 from app.surfaces.rider.reading import NO_EVENT, NO_TRIP, read_event, read_public_trips, read_trip_detail
 from app.surfaces.rider.views import EventView, TripDetail, TripView, view_event, view_trip
+from app.surfaces.rider.way_back import remember_way_back
 from app.web.actors import Actor, CurrentActor
 from app.web.forms import read_form
 from app.web.pages import errors_by_field, page, see_other
@@ -58,6 +60,7 @@ class PledgeForm(msgspec.Struct, frozen=True, kw_only=True):
     card: str = "new"
     terms: str = ""
     via: str = ""
+    back: str = ""
 
 
 class ProposeForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,10 +145,11 @@ async def trip_page(
     settings: NamedDependency[Settings],
     actor: CurrentActor,
     via: FromQuery[str | None] = None,
+    back: Annotated[str | None, QueryParameter(name="return", required=False)] = None,
 ) -> Template:
-    """A trip, live, with the form that pledges to it."""
+    """A trip, live, with the form that pledges to it; a widget says which key (`via`) and page (`return`) the rider comes from."""
     detail = await detail_by_code(pool, code, settings)
-    return await show_trip(request, pool, actor, detail, values={"via": via or ""}, errors={})
+    return await show_trip(request, pool, actor, detail, values={"via": via or "", "back": back or ""}, errors={})
 
 
 @get("/trips/{code:str}/board", include_in_schema=False)
@@ -199,6 +203,7 @@ async def show_trip(
         "needs": "",
         "card": "saved" if card else "new",
         "via": "",
+        "back": "",
     }
     return page(
         request,
@@ -249,13 +254,15 @@ async def pledge_form(
             request, pool, actor, detail, values={**typed, "key": uuid4().hex}, errors={"": refused.detail}, status=refused.status
         )
     manage_path = f"/p/{placed.manage_token}"
-    if placed.pledge.state is not PledgeState.PENDING_CARD:
-        return see_other(manage_path)
-    try:
-        url = await open_card_page(pool, placed.pledge.id, gateway=gateway, base_url=settings.base_url, manage_token=placed.manage_token)
-    except (Unavailable, Conflict):
-        return see_other(manage_path)
-    return see_other(url)
+    url = manage_path
+    if placed.pledge.state is PledgeState.PENDING_CARD:
+        with suppress(Unavailable, Conflict):
+            url = await open_card_page(
+                pool, placed.pledge.id, gateway=gateway, base_url=settings.base_url, manage_token=placed.manage_token
+            )
+    answer = see_other(url)
+    answer.cookies.extend(remember_way_back(via, form.back, trip_code=detail.trip.code, settings=settings))
+    return answer
 
 
 def wish_of(form: PledgeForm) -> PledgeWish:

@@ -31,6 +31,7 @@ from app.settings import Settings
 from app.surfaces.rider.reading import NO_PLEDGE
 from app.surfaces.rider.story import headline, story
 from app.surfaces.rider.views import TripView, view_event, view_trip
+from app.surfaces.rider.way_back import find_way_back
 from app.web.actors import CurrentActor
 from app.web.forms import read_form
 from app.web.pages import errors_by_field, page, see_other
@@ -118,6 +119,7 @@ async def show_pledge(
     pledge = await find_pledge(pool, token)
     async with pool.acquire() as conn:
         sheet = await read_sheet(conn, pledge)
+        way_back = await find_way_back(conn, request, pledge, sheet.trip.public_code)
     template = "rider/_pledge_story.html" if request.headers.get("hx-request") else "rider/pledge.html"
     return page(
         request,
@@ -133,6 +135,7 @@ async def show_pledge(
         headline=headline(pledge, sheet.trip, sheet.charges),
         story=story(pledge, sheet.trip, sheet.event, sheet.charges, sheet.refunds),
         settling=settling(sheet),
+        way_back=way_back,
         **possible(sheet),
     )
 

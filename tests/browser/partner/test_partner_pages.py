@@ -153,3 +153,42 @@ async def test_the_api_reference_draws_the_real_description_under_our_policy(ser
     await operation.click()
     await expect(operation).to_contain_text("Responses")
     assert faults == []
+
+
+async def test_a_rider_who_came_from_a_partners_page_finds_back_and_the_widget_thanks(
+    service: Service, chrome: Browser, partner: Partner
+) -> None:
+    event = await service.event(partner_id=str(partner.id))
+    trip = await service.trip(event, minimum=3)
+    async with partner_site(service.settings.base_url) as (site, pages):
+        key = await create_key(pool=service.pool, partner_id=partner.id, origins=[site], actor="partner:test")
+        pages["/derby?a=1"] = write_snippets(
+            event_code=event["code"], event_name=event["name"], key=key.public_key, base_url=service.settings.base_url
+        ).floating
+        page = await chrome.new_page()
+        await page.goto(f"{site}/derby?a=1")
+        await page.locator("busload-trips a[part=button]").first.click()
+        await page.get_by_label("Camden Yards").check()
+        await page.get_by_label("Name").fill("Ada")
+        await page.get_by_label("E-mail").fill("ada@example.org")
+        await page.locator("input[name=terms]").check()
+        await page.locator("section#pledge button[type=submit]").click()
+        await page.wait_for_url(f"{service.stripe.url}/**")
+        async with service.pool.acquire() as conn:
+            pledge = await conn.fetchrow("SELECT setup_session_ref, partner_key_id FROM pledges")
+        assert pledge is not None
+        assert pledge["partner_key_id"] == key.id
+        await service.stripe.stage(f"sessions/{pledge['setup_session_ref']}/complete", {"card": "4242424242424242"})
+        await page.goto(await back_address(service, pledge["setup_session_ref"]))
+        await page.get_by_role("link", name="Back to 127.0.0.1").click()
+        await expect(page.locator("busload-trips")).to_contain_text("your seat from Baltimore is pledged")
+        assert page.url == f"{site}/derby?a=1"
+        assert trip["code"] not in page.url
+
+
+async def back_address(service: Service, session_ref: str) -> str:
+    """Where the card page sends the rider when the card is saved."""
+    await service.work("send_mail")
+    text = service.postbox.messages[0].get_body(("plain",)).get_content()
+    manage_url = next(word for word in text.split() if "/p/" in word)
+    return f"{manage_url}/card-saved?session={session_ref}"
