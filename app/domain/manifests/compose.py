@@ -3,9 +3,11 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from app.domain.dispatch.model import Call as PlannedCall
 from app.domain.manifests.model import Call, DriverFacts, EventFacts, Leg, ManifestDocument, OperatorFacts, Party, Place, VehicleFacts
-from app.domain.manifests.store import AssignedDriver, DutyRow, PartyRow
+from app.domain.manifests.store import AssignedDriver, DutyRow, Named, PartyRow
 
 
 def compose_manifest(duty: DutyRow, parties: Iterable[PartyRow], drivers: Iterable[AssignedDriver]) -> ManifestDocument:
@@ -56,14 +58,29 @@ def _halts(duty: DutyRow, riders: list[PartyRow], leg: Leg) -> tuple[Call, ...]:
     )
 
 
+def name_parties(document: ManifestDocument, named: Iterable[Named]) -> ManifestDocument:
+    """The manifest with names and needs filled in: they rest with the pledge alone, so that erasing a rider reaches every version."""
+    people = {one.pledge_id: one for one in named}
+
+    def filled(calls: tuple[Call, ...]) -> tuple[Call, ...]:
+        return tuple(replace(call, parties=tuple(_named(party, people.get(party.pledge_id)) for party in call.parties)) for call in calls)
+
+    return replace(document, outbound=filled(document.outbound), return_calls=filled(document.return_calls))
+
+
+def _named(party: Party, person: Named | None) -> Party:
+    return party if person is None else replace(party, name=person.name, needs=person.needs)
+
+
 def _party(rider: PartyRow) -> Party:
+    """A party as a manifest keeps it: nothing personal."""
     return Party(
         pledge_id=rider.pledge_id,
         public_code=rider.public_code,
-        name=rider.name,
+        name="",
         seats=rider.seats,
         wheelchairs=rider.wheelchairs,
-        needs=rider.needs,
+        needs="",
     )
 
 

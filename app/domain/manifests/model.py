@@ -32,7 +32,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Party(msgspec.Struct, frozen=True, kw_only=True):
-    """The people of one pledge as a driver knows them."""
+    """The people of one pledge as a driver knows them. `name` and `needs` are empty at rest (see `compose.name_parties`)."""
 
     pledge_id: UUID
     public_code: str

@@ -3,11 +3,13 @@
 from collections import defaultdict
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from app.core.database import Connection
 from app.core.errors import Gone, NotFound, SignInNeeded
 from app.core.ids import new_id, token_hash
 from app.domain.manifests import day_store, store
-from app.domain.manifests.compose import compose_manifest
+from app.domain.manifests.compose import compose_manifest, name_parties
 from app.domain.manifests.model import DriverLink, DutyState, Manifest, ManifestDocument, pass_slots, ridings
 from app.domain.manifests.passes import PassKey
 
@@ -55,11 +57,12 @@ async def open_driver_link(conn: Connection, token: str) -> DriverLink:
 
 
 async def require_manifest(conn: Connection, duty_id: UUID) -> Manifest:
-    """The version to work from now. Raises NoManifest."""
+    """The version to work from now, with its people's names. Raises NoManifest."""
     manifest = await store.read_current_manifest(conn, duty_id)
     if manifest is None:
         raise NoManifest(NO_MANIFEST)
-    return manifest
+    named = await store.read_names(conn, manifest.id)
+    return replace(manifest, document=name_parties(manifest.document, named))
 
 
 async def require_state(conn: Connection, duty_id: UUID) -> DutyState:

@@ -40,10 +40,8 @@ class PartyRow(msgspec.Struct, frozen=True, kw_only=True):
     duty_id: UUID
     pledge_id: UUID
     public_code: str
-    name: str
     seats: int
     wheelchairs: int
-    needs: str
     legs: tuple[str, ...]
     stop_id: UUID
 
@@ -90,12 +88,33 @@ async def read_parties(conn: Connection, duty_ids: list[UUID]) -> list[PartyRow]
         conn,
         PartyRow,
         """
-        SELECT dp.duty_id, p.id AS pledge_id, p.public_code, p.name, p.seats, p.wheelchairs, p.needs, p.legs, p.stop_id
+        SELECT dp.duty_id, p.id AS pledge_id, p.public_code, p.seats, p.wheelchairs, p.legs, p.stop_id
         FROM duty_parties dp JOIN pledges p ON p.id = dp.pledge_id
         WHERE dp.duty_id = ANY($1) AND dp.left_at IS NULL AND p.state IN ('paid', 'travelled', 'no_show')
         ORDER BY dp.duty_id, p.name, p.public_code
         """,
         duty_ids,
+    )
+
+
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """Who a party is."""
+
+    pledge_id: UUID
+    name: str
+    needs: str
+
+
+async def read_names(conn: Connection, manifest_id: UUID) -> list[Named]:
+    """Who the parties of a manifest are."""
+    return await fetch_all(
+        conn,
+        Named,
+        """
+        SELECT p.id AS pledge_id, p.name, p.needs FROM pledges p
+        WHERE p.id IN (SELECT mp.pledge_id FROM manifest_people mp WHERE mp.manifest_id = $1)
+        """,
+        manifest_id,
     )
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from app.core.database import Connection, Pool, transaction
 from app.domain.manifests.model import Manifest
+from app.domain.manifests.service import require_manifest
 from app.domain.manifests.store import read_current_manifest, read_pledge_passes
 from app.flows.issue_manifests import issue_manifests_within, withdraw_manifests_within
 from tests.support.travel_world import World, accept_duty, add_duty, add_party, assign_driver, build_world
@@ -39,13 +40,24 @@ async def test_the_first_version_says_when_where_and_who(pool: Pool, db: Connect
     ]
     assert [(call.place.name, call.people) for call in document.return_calls] == [("Liberty Avenue", 0), ("Union Station", 3)]
     assert (document.people("outbound"), document.people("return")) == (4, 3)
-    assert document.outbound[0].parties[0].needs == "Folding wheelchair"
+    named = (await require_manifest(db, duty)).document.outbound[0].parties[0]
+    assert (named.name, named.needs) == ("Ada Lovelace", "Folding wheelchair")
     assert [one.driver_id for one in document.drivers] == [driver]
     assert document.depot_out_at == world.starts_at
     assert (
         document.depot_out_at < document.outbound[0].depart_at < document.venue_arrive_at < document.venue_depart_at < document.depot_in_at
     )
     assert document.event.dispatcher_phone == "+1 202 555 0100"
+
+
+async def test_no_name_rests_in_a_manifest_so_that_erasing_a_rider_reaches_every_version(pool: Pool, db: Connection) -> None:
+    world = await build_world(db)
+    duty = await add_duty(db, world, [await add_party(db, world, needs="Guide dog")])
+    await issue(pool, world)
+    kept = str(await db.fetchval("SELECT document::text FROM manifests WHERE duty_id = $1", duty))
+    assert "Union Station" in kept
+    assert "Ada" not in kept
+    assert "Guide dog" not in kept
 
 
 async def test_every_person_gets_one_pass_per_leg(pool: Pool, db: Connection) -> None:

@@ -118,7 +118,7 @@ export function stepList(steps, current, roll, actions) {
           { class: "duty-jump", type: "button", "aria-current": index === current ? "step" : null, onclick: () => actions.jump(index) },
           h("span", { class: "duty-jump-time" }, clock(moment, step.place.zone)),
           h("span", {}, step.place.name),
-          h("span", { class: "duty-jump-count" }, checked ? `${roll.count(step.parties, step.leg)}/${headCount(step.parties)}` : isOff(step) ? `−${headCount(step.parties)}` : ""),
+          h("span", { class: "duty-jump-count" }, checked ? `${roll.count(step.parties, step.leg)}/${headCount(step.parties)}` : isOff(step) && headCount(step.parties) ? `−${headCount(step.parties)}` : ""),
         ),
       );
     }),
