@@ -1,0 +1,119 @@
+"""The rehearsal plays a whole event and tells the truth about it: nothing wrong on a sound service, everything wrong named."""
+
+import io
+from collections import Counter
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import msgspec
+import pytest
+from rich.console import Console
+
+from app.stage.rehearsal.auditing import Money, check_books, check_doctor, check_ledger
+from app.stage.rehearsal.calling import Caller
+from app.stage.rehearsal.rehearse import run_rehearsal
+from app.stage.rehearsal.report import Notes, Report, print_report
+from tests.support.fake_stripe import FakeStripe
+from tests.support.service import Service
+
+REPORT_KEYS = [
+    "riders", "pledges", "trips_confirmed", "trips_expired", "withdrawals", "dropped", "charged_minor", "refunded_minor", "offers_declined",
+    "resolves", "duties", "manifests", "check_ins", "unserved_people", "seconds", "violations",
+]  # fmt: skip
+
+
+def a_console() -> Console:
+    return Console(file=io.StringIO(), width=120)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(420)
+async def test_a_short_rehearsal_with_its_worker_killed_mid_charge_goes_all_the_way_without_a_violation(
+    monkeypatch: pytest.MonkeyPatch, server_dsn: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", server_dsn)
+    report = await run_rehearsal(riders=40, seed=7, url=None, console=a_console(), kill_worker=True)
+    assert report.violations == {}
+    assert report.trips_confirmed >= 1
+    assert report.trips_expired >= 1
+    assert report.withdrawals > 0
+    assert report.offers_declined > 0
+    assert report.resolves > 0
+    assert report.dropped > 0
+    assert report.manifests == report.duties > 0
+    assert report.check_ins > 0
+    assert report.charged_minor["USD"] > report.refunded_minor["USD"] > 0
+    assert report.unserved_people <= report.riders * 0.05
+
+
+def test_the_report_has_exactly_the_keys_that_were_promised() -> None:
+    report = Notes().report(riders=1, charged_minor={}, refunded_minor={})
+    assert list(msgspec.json.decode(msgspec.json.encode(report))) == REPORT_KEYS
+
+
+def test_a_violation_is_printed_and_counted() -> None:
+    notes, console = Notes(), a_console()
+    notes.violated("I06 counters match pledges, under the cap", ["trip x counts 3"])
+    report: Report = notes.report(riders=1, charged_minor={"EUR": 3200}, refunded_minor={})
+    print_report(console, report, notes)
+    assert report.violations == {"I06 counters match pledges, under the cap": 1}
+    assert "trip x counts 3" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+async def charge_for(stripe: FakeStripe, pledge_id: str) -> None:
+    card = await stripe.saved_card()
+    assert card.customer_ref is not None
+    assert card.payment_method_ref is not None
+    intent = await stripe.gateway.create_payment_intent(
+        payment_id=str(uuid4()), customer_ref=card.customer_ref, payment_method_ref=card.payment_method_ref, amount_minor=3200,
+        currency="eur", description="a fare", metadata={"busload_reference": pledge_id, "busload_purpose": "fare"},
+        idempotency_key=uuid4().hex,
+    )  # fmt: skip
+    await stripe.confirm(intent, card)
+
+
+def a_pledge(pledge_id: str) -> Any:
+    class Known:
+        id = pledge_id
+
+    return Known()
+
+
+async def test_a_double_charge_in_the_books_is_found(stripe: FakeStripe) -> None:
+    pledge_id, notes, money = str(uuid4()), Notes(), Money()
+    for _ in range(2):
+        await charge_for(stripe, pledge_id)
+    money.charged = Counter({"EUR": 3200})
+    async with httpx.AsyncClient(base_url=stripe.url, trust_env=False) as books:
+        await check_books(books, [a_pledge(pledge_id)], money, notes)
+    assert set(notes.details) == {"charged once in the books", "charges match the books"}
+
+
+async def test_books_that_agree_to_the_cent_pass_and_a_cent_more_does_not(stripe: FakeStripe) -> None:
+    pledge_id, notes, money = str(uuid4()), Notes(), Money()
+    await charge_for(stripe, pledge_id)
+    async with httpx.AsyncClient(base_url=stripe.url, trust_env=False) as books:
+        money.charged = Counter({"EUR": 3200})
+        await check_books(books, [a_pledge(pledge_id)], money, notes)
+        assert notes.details == {}
+        money.charged = Counter({"EUR": 3201})
+        await check_books(books, [a_pledge(pledge_id)], money, notes)
+    assert notes.details == {"charges match the books": ["EUR: 3201 and 3200"]}
+
+
+async def test_a_ledger_that_differs_from_what_riders_were_told_is_found(service: Service) -> None:
+    notes, money = Notes(), Money()
+    money.charged = Counter({"USD": 5})
+    await check_ledger(service.pool, str(uuid4()), money, notes)
+    assert notes.details == {"charges match the ledger": ["USD: 5 and 0"]}
+
+
+async def test_what_the_doctor_names_is_a_violation(service: Service) -> None:
+    event = await service.event()
+    trip = await service.trip(event)
+    await service.pool.execute("UPDATE trips SET secured = 2 WHERE id = $1", trip["id"])
+    notes = Notes()
+    await check_doctor(Caller(service.http), notes)
+    assert "I06 counters match pledges, under the cap" in notes.details
+    assert "mail server answers" in notes.details
