@@ -167,8 +167,8 @@ async def create_trip(pool: Pool, event_id: UUID, wish: TripWish, *, actor: str)
         trip = Trip(
             id=new_id(), public_code=public_code(6), event_id=event_id, origin=wish.origin.strip(), origin_lat=wish.origin_lat,
             origin_lon=wish.origin_lon, zone=wish.zone, price_both_minor=wish.price_both_minor, tiers=wish.tiers,
-            price_one_way_minor=wish.price_one_way_minor, minimum=wish.minimum, cap=wish.cap, deadline_at=wish.deadline_at, state=TripState.DRAFT, secured=0, held=0,
-            opened_at=None, created_at=await busload_now(conn),
+            price_one_way_minor=wish.price_one_way_minor, minimum=wish.minimum, cap=wish.cap, deadline_at=wish.deadline_at,
+            state=TripState.DRAFT, secured=0, held=0, opened_at=None, created_at=await busload_now(conn),
         )  # fmt: skip
         await trips.add_trip(conn, trip)
         for stop in wish.stops:
