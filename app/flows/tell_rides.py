@@ -1,16 +1,21 @@
 """Mails to riders whose ride is new or changed: every change is a message with the old and the new clock time."""
 
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
 
+from app.core.audit import record_change
+from app.core.clock import busload_now
 from app.core.database import Connection
 from app.domain.manifests import store
 from app.domain.manifests.model import Leg, ManifestDocument
 from app.domain.manifests.rides import ChangedRide, Ride, changed_rides, rides_of
 from app.domain.notifications.model import NewMail
 from app.domain.notifications.service import queue_mails
+from app.domain.pledges.store import grant_free_exit_to
 
+FREE_EXIT = timedelta(days=2)
 Told = dict[UUID, dict[Leg, Ride]]
 
 
@@ -26,18 +31,36 @@ async def read_told_within(conn: Connection, event_id: UUID) -> Told:
 
 
 async def tell_rides_within(conn: Connection, documents: dict[UUID, ManifestDocument], told: Told) -> int:
-    """Queues one mail per rider with news in these new manifests (by manifest id); returns how many."""
+    """Queues one mail per rider with news in these new manifests (by manifest id); returns how many.
+
+    Whose own clock time moved beyond the tolerance may leave free of charge for two days, at most until the bus leaves.
+    """
+    now = await busload_now(conn)
     mails: list[NewMail] = []
     for manifest_id, document in documents.items():
+        news: list[tuple[store.Contact, list[ChangedRide]]] = []
         for rider in await store.read_manifest_contacts(conn, manifest_id):
             changes = changed_rides(rides_of(document, rider.pledge_id), told.get(rider.pledge_id, {}))
             if changes:
-                mails.append(_mail(manifest_id, document, rider, changes))
+                news.append((rider, changes))
+        until = min(now + FREE_EXIT, document.depot_out_at)
+        free = await open_exits(conn, [rider.pledge_id for rider, changes in news if any(c.is_beyond_tolerance for c in changes)], until)
+        mails += [_mail(manifest_id, document, rider, changes, until if rider.pledge_id in free else None) for rider, changes in news]
     await queue_mails(conn, mails)
     return len(mails)
 
 
-def _mail(manifest_id: UUID, document: ManifestDocument, rider: store.Contact, changes: list[ChangedRide]) -> NewMail:
+async def open_exits(conn: Connection, pledge_ids: list[UUID], until: datetime) -> set[UUID]:
+    """Opens the way out for these parties and says in the trail that it was opened."""
+    opened = await grant_free_exit_to(conn, pledge_ids, until) if pledge_ids else []
+    for pledge_id in opened:
+        await record_change(conn, "pledge", pledge_id, "paid", {"free_exit_until": until.isoformat()})
+    return set(opened)
+
+
+def _mail(
+    manifest_id: UUID, document: ManifestDocument, rider: store.Contact, changes: list[ChangedRide], free_until: datetime | None
+) -> NewMail:  # fmt: skip
     first_time = all(change.before is None for change in changes)
     return NewMail(
         dedupe_key=f"ride:{manifest_id}:{rider.pledge_id}",
@@ -51,6 +74,7 @@ def _mail(manifest_id: UUID, document: ManifestDocument, rider: store.Contact, c
             "event": document.event.name,
             "phone": document.event.dispatcher_phone,
             "changes": msgspec.to_builtins(changes),
+            "free_until": None if free_until is None else free_until.isoformat(),
         },
         subject_id=rider.pledge_id,
     )

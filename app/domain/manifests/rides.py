@@ -1,12 +1,14 @@
 """What a rider is told of a ride, and whether that has changed."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
 
 from app.domain.manifests.model import LEGS, Leg, ManifestDocument
+
+TOLERANCE = timedelta(minutes=15)
 
 
 class Ride(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +27,11 @@ class Ride(msgspec.Struct, frozen=True, kw_only=True):
     until_zone: str
     plate: str
     operator: str
+
+    @property
+    def own_time(self) -> datetime:
+        """When the rider is at the stop: leaving it on the way there, reaching it on the way back."""
+        return self.at if self.leg == "outbound" else self.until
 
 
 def rides_of(document: ManifestDocument, pledge_id: UUID) -> list[Ride]:
@@ -55,6 +62,11 @@ class ChangedRide(msgspec.Struct, frozen=True, kw_only=True):
 
     ride: Ride
     before: Ride | None
+
+    @property
+    def is_beyond_tolerance(self) -> bool:
+        """Whether the rider's own clock time moved by more than 15 minutes: then leaving is free."""
+        return self.before is not None and abs(self.ride.own_time - self.before.own_time) > TOLERANCE
 
 
 def changed_rides(now: Iterable[Ride], told: dict[Leg, Ride]) -> list[ChangedRide]:

@@ -221,6 +221,19 @@ async def grant_free_exit(conn: Connection, event_id: UUID, until: datetime) -> 
     return [row["id"] for row in rows]
 
 
+async def grant_free_exit_to(conn: Connection, pledge_ids: Sequence[UUID], until: datetime) -> list[UUID]:
+    """Lets these paid pledges leave in full until a time (a later one stands); returns those that may."""
+    rows = await conn.fetch(
+        """
+        UPDATE pledges SET free_exit_until = greatest(free_exit_until, $2)
+        WHERE id = ANY($1::uuid[]) AND state = 'paid' RETURNING id
+        """,
+        list(pledge_ids),
+        until,
+    )
+    return [row["id"] for row in rows]
+
+
 async def people_on_card(conn: Connection, *, trip_id: UUID, card_fingerprint: str) -> int:
     """People secured on a trip with one card."""
     found = await conn.fetchval(

@@ -1,6 +1,9 @@
 """The mails of the day of travel, as their readers get them."""
 
+from datetime import timedelta
 from uuid import UUID, uuid4
+
+import pytest
 
 from app.core.database import Connection, Pool, transaction
 from app.core.ids import derived_token
@@ -57,6 +60,24 @@ async def test_a_changed_ride_is_told_with_what_held_before(pool: Pool, db: Conn
     assert "bus BUS 202" in changed.text
     assert "(before: Union Station" in changed.text
     assert "bus BUS 101)" in changed.text
+
+
+@pytest.mark.parametrize(("stops", "may_leave"), [(("pittsburgh", "chicago"), True), (("chicago", "pittsburgh"), False)])
+async def test_a_change_beyond_the_tolerance_opens_a_free_exit(
+    pool: Pool, db: Connection, stops: tuple[str, ...], *, may_leave: bool
+) -> None:
+    world = await build_world(db, starts_in=timedelta(days=5))
+    ada = await add_party(db, world)
+    first = await add_duty(db, world, [ada])
+    await issue(pool, world)
+    await db.execute("UPDATE offers SET state = 'failed' WHERE duty_id = $1", first)
+    await db.execute("DELETE FROM plan_duties WHERE duty_id = $1", first)
+    await add_duty(db, world, [ada], plate="BUS 202", stops=stops)  # the other order comes an hour later
+    await issue(pool, world)
+    until = await db.fetchval("SELECT free_exit_until - busload_now() FROM pledges WHERE id = $1", ada)
+    changed = (await letters_about(db, ada))[-1]
+    assert ("free of charge" in changed.text) is may_leave
+    assert (until is not None and timedelta(hours=47) < until <= timedelta(days=2)) is may_leave
 
 
 async def test_an_incident_is_told_to_riders_and_operator(pool: Pool, db: Connection) -> None:
