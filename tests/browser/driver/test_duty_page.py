@@ -207,3 +207,11 @@ async def test_a_phone_whose_clock_is_wrong_uses_the_service_clock(phone: Browse
     await wait_until_async(recorded, "the check-in to be recorded")
     (kept,) = await read_duty_check_ins(day.db, day.duty)
     assert abs(await busload_now(day.db) - kept.checked_at) < timedelta(minutes=2)
+
+
+async def test_a_duty_that_was_taken_back_is_said_at_once(phone: BrowserContext, day: Day) -> None:
+    page = await open_duty(phone, day)
+    await day.db.execute("UPDATE offers SET state = 'failed' WHERE duty_id = $1", day.duty)
+    await day.issue()
+    await page.evaluate("window.dispatchEvent(new Event('online'))")
+    await expect(page.get_by_role("alert")).to_contain_text("taken back", timeout=20_000)

@@ -71,6 +71,7 @@ async function exchange() {
     if (error instanceof LinkClosed) return closeLink(error);
     state.signal = error instanceof NoSignal ? "lost" : "refused";
     state.trouble = error.message;
+    if (error.code === "no_manifest") state.news = error.message;
   }
   state.waiting = await store.waiting();
   draw();
@@ -218,7 +219,7 @@ function sayStatus() {
   const count = state.waiting.filter((item) => item.kind !== "positions").length;
   const rest = count ? `${count} waiting to be sent` : state.waiting.length ? "position waiting" : "";
   if (state.signal === "lost") say("lost", rest ? `Connection lost · ${rest}` : "Connection lost");
-  else if (state.signal === "refused") say("lost", state.trouble);
+  else if (state.signal === "refused") say("lost", "The server refuses this duty");
   else if (rest) say("waiting", rest);
   else if (state.signal === "good") say("good", "All sent");
 }
