@@ -12,7 +12,7 @@ import asyncpg
 from rich.console import Console
 
 from app.core.clock import Mark
-from app.stage.databases import create_database, prepare_database, with_database
+from app.stage.databases import create_database, drop_database, prepare_database, with_database
 from app.stage.demo_state import DemoFolder
 from app.stage.doors import Door, Doors, SeedWorld
 from app.stage.errors import StageError
@@ -46,7 +46,7 @@ async def run_demo(seed: SeedWorld, *, port: int | None, reset: bool, console: C
         _reset(folder)
     async with AsyncExitStack() as closing:
         _cancel_on_termination()
-        dsn = await closing.enter_async_context(_demo_database(state))
+        dsn = await closing.enter_async_context(_demo_database(folder))
         addresses = _addresses(port, console)
         shared = folder.prepare()
         settings = service_settings(dsn, addresses, shared)
@@ -62,6 +62,7 @@ async def run_demo(seed: SeedWorld, *, port: int | None, reset: bool, console: C
             outside = (stripe_role(addresses, shared, folder.stripe_journal), inbox_role(addresses, folder.mails))
             await begin(*outside, web_role(settings, addresses))
             doors = await seed(settings)
+            folder.note_complete()
             partner_port = addresses.web_port + PARTNER_PORT_OFFSET
             await begin(worker_role(settings), _partner_role(partner_port, addresses, doors))
         _print_doors(console, doors, addresses, partner_port, started)
@@ -76,17 +77,23 @@ def _reset(folder: DemoFolder) -> None:
 
 
 @asynccontextmanager
-async def _demo_database(state: Path) -> AsyncIterator[str]:
-    """Yield the address of the migrated database marked `demo`: DATABASE_URL's, else one on the embedded server."""
+async def _demo_database(folder: DemoFolder) -> AsyncIterator[str]:
+    """Yield the address of the migrated database marked `demo`: DATABASE_URL's, else one on the embedded server.
+
+    What an interrupted first start has left half made is dropped; in a database that was given, the seeding says so itself.
+    """
     given = os.environ.get("DATABASE_URL")
     if given:
         await prepare_database(given, Mark.DEMO)
         yield given
         return
-    with kept_server(state) as server:
-        dsn = with_database(server.dsn(), _DATABASE)
+    with kept_server(folder.state) as server:
+        if not folder.is_complete:
+            await drop_database(server.dsn(), _DATABASE)
+            folder.forget(with_database=False)
         if not await _exists(server.dsn(), _DATABASE):
             await create_database(server.dsn(), _DATABASE)
+        dsn = with_database(server.dsn(), _DATABASE)
         await prepare_database(dsn, Mark.DEMO)
         yield dsn
 
@@ -135,7 +142,7 @@ def _print_doors(console: Console, doors: Doors, addresses: Addresses, partner_p
     )
     console.print(f"\n[bold]Busload is running[/bold] (ready after {time.monotonic() - started:.0f} s). Each address signs you in.\n")
     for door in (*doors.doors, *outside):
-        console.print(f"  [bold]{door.role}[/bold]: {door.note}", highlight=False)
+        console.print(f"  [bold]{door.role}[/bold]: {door.note}", highlight=False, soft_wrap=True)
         console.print(f"    {door.url}", style="cyan", highlight=False, soft_wrap=True)
     console.print(
         "\nCtrl-C stops everything; the data stay for the next `make demo`. `make demo-reset` starts over.\n",
@@ -158,8 +165,8 @@ async def _keep_running(child: Child, console: Console) -> None:
 
 
 def _cancel_on_termination() -> None:
-    """Treat `kill` and a closed terminal as Ctrl-C, which asyncio turns into a cancellation already."""
+    """Treat Ctrl-C, `kill` and a closed terminal alike. SIGINT too: a shell starts background jobs with it ignored."""
     task = asyncio.current_task()
     assert task is not None
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)

@@ -36,6 +36,15 @@ class DemoFolder:
         """What the processes write."""
         return self.folder / "logs"
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the world was ever seeded to its end: one that was interrupted is better made anew."""
+        return (self.folder / "complete").exists()
+
+    def note_complete(self) -> None:
+        """Remember that the world stands."""
+        (self.folder / "complete").touch()
+
     def prepare(self) -> Secrets:
         """Make the folder and return its secrets, the same in every run: cookies and links of the last one stay good."""
         self.logs.mkdir(parents=True, exist_ok=True)

@@ -15,10 +15,12 @@ import pytest
 
 from app.stage.demo_state import DemoFolder
 from app.stage.ports import free_port, is_free
+from app.stage.roles import PARTNER_PORT_OFFSET
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = """
+import asyncio
 import sys
 from pathlib import Path
 import asyncpg
@@ -32,6 +34,9 @@ async def seed(settings):
     await connection.execute("INSERT INTO runs DEFAULT VALUES")
     run = await connection.fetchval("SELECT count(*) FROM runs")
     await connection.close()
+    if sys.argv[3:] == ["slowly"]:
+        print("half made", flush=True)
+        await asyncio.sleep(600)
     door = Door(role="Rider", url=settings["BUSLOAD_BASE_URL"] + "/livez", note=f"run {run} of this world")
     return Doors(doors=(door,), widget_event="e-1", widget_key="k-1", widget_event_name="The Match", widget_event_place="Dublin")
 
@@ -49,12 +54,12 @@ pytestmark = [
 class RunningDemo:
     """A demo on a port of its own with its state in `state`."""
 
-    def __init__(self, state: Path, port: int) -> None:
+    def __init__(self, state: Path, port: int, *how: str) -> None:
         self.port = port
         self.output = state.with_suffix(f".{port}.out")
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", "COLUMNS": "400"}
         with self.output.open("wb") as output:
-            command = [sys.executable, "-c", DEMO, str(port), str(state)]
+            command = [sys.executable, "-c", DEMO, str(port), str(state), *how]
             self.process = psutil.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True)
 
     def text(self) -> str:
@@ -72,6 +77,11 @@ class RunningDemo:
     def end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
         return int(self.process.wait(60))
+
+
+def five_free_ports() -> int:
+    """A port whose next four neighbours are free too."""
+    return next(port for port in iter(free_port, 0) if all(is_free(port + offset) for offset in range(PARTNER_PORT_OFFSET + 1)))
 
 
 @pytest.fixture
@@ -92,7 +102,7 @@ def demos(state: Path) -> Iterator[list[RunningDemo]]:
 
 
 def test_every_address_opens_and_ctrl_c_leaves_nothing_behind(state: Path, demos: list[RunningDemo]) -> None:
-    demo = RunningDemo(state, free_port())
+    demo = RunningDemo(state, five_free_ports())
     demos.append(demo)
     for address in demo.wait_until_ready():
         answer = httpx.get(address, follow_redirects=True, timeout=20, trust_env=False)
@@ -106,7 +116,7 @@ def test_every_address_opens_and_ctrl_c_leaves_nothing_behind(state: Path, demos
 
 
 def test_a_second_run_keeps_the_data_and_a_third_one_beside_it_is_refused(state: Path, demos: list[RunningDemo]) -> None:
-    first = RunningDemo(state, free_port())
+    first = RunningDemo(state, five_free_ports())
     demos.append(first)
     first.wait_until_ready()
     assert "run 1 of this world" in first.text()
@@ -121,8 +131,19 @@ def test_a_second_run_keeps_the_data_and_a_third_one_beside_it_is_refused(state:
     assert "another process" in beside.text()
 
 
+def test_a_first_start_that_was_interrupted_is_begun_anew(state: Path, demos: list[RunningDemo]) -> None:
+    first = RunningDemo(state, five_free_ports(), "slowly")
+    demos.append(first)
+    wait_until(lambda: "half made" in first.text(), "the seeding to begin", timeout_s=90)
+    assert first.end(signal.SIGINT) == 0
+    again = RunningDemo(state, first.port)
+    demos.append(again)
+    again.wait_until_ready()
+    assert "run 1 of this world" in again.text()
+
+
 def test_a_crashed_process_is_started_again(state: Path, demos: list[RunningDemo]) -> None:
-    demo = RunningDemo(state, free_port())
+    demo = RunningDemo(state, five_free_ports())
     demos.append(demo)
     demo.wait_until_ready()
     (web,) = [process for process in demo.family() if "serve" in process.cmdline()]
@@ -133,7 +154,7 @@ def test_a_crashed_process_is_started_again(state: Path, demos: list[RunningDemo
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
 def test_a_killed_demo_takes_its_family_along(state: Path, demos: list[RunningDemo]) -> None:
-    demo = RunningDemo(state, free_port())
+    demo = RunningDemo(state, five_free_ports())
     demos.append(demo)
     demo.wait_until_ready()
     family = demo.family()
