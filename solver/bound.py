@@ -7,13 +7,15 @@ Left out: wheelchairs, whole parties, that a party's two legs ride the same bus.
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from solver.draft import Duty
 from solver.instance import OUTBOUND, RETURN, Instance, Ints
-from solver.legs import FAR, TWO, Column, Floats, LegPricer, Threshold
+from solver.legs import FAR, TWO, Column, Floats, LegPricer, Load, Threshold
 from solver.master import Master
 from solver.pool import closed_side
 
@@ -48,6 +50,18 @@ def needs_of(instance: Instance, parties: Iterable[int]) -> Needs:
                 seats[leg, riders.stop] += riders.seats
                 minor += instance.ride_minor(party, int(least[leg][riders.stop])) if least is not None else 0
     return Needs(seats=(seats[0], seats[1]), riding_minor=minor)
+
+
+def column_of(instance: Instance, duty: Duty) -> Column:
+    """A duty of a draft as a column: what it really costs and carries."""
+    seats: tuple[Counter[int], Counter[int]] = Counter(), Counter()
+    for party in duty.parties:
+        riders = instance.riders[party]
+        for leg in (OUTBOUND, RETURN):
+            if riders.legs[leg]:
+                seats[leg][riders.stop] += riders.seats
+    loads = [Load(stops=tuple(taken), seats=tuple(taken.values())) if taken else None for taken in seats]
+    return Column(klass=duty.klass, cost=float(duty.cost), loads=(loads[0], loads[1]))
 
 
 @dataclass(frozen=True)
@@ -183,8 +197,8 @@ class Bound:
                 (base + standby + sum(cost[n][j] for n, j in enumerate(paths)), sum(worth[n][j] for n, j in enumerate(paths)), paths)
             )
         for n in range(len(empty)):
-            for j in ranked[n][:TWO].tolist():
-                ways.append((base + cost[n][j] + empty[1 - n], worth[n][j], (j, None) if n == 0 else (None, j)))
+            best_few = ranked[n][:TWO].tolist()
+            ways += [(base + cost[n][j] + empty[1 - n], worth[n][j], (j, None) if n == 0 else (None, j)) for j in best_few]
         made = []
         for price, gain, chosen in ways:
             hire = max(floor, price) + extra

@@ -5,6 +5,7 @@ every child improves its own sector of the map (many duties) or its own copy of 
 """
 
 import math
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -24,6 +25,8 @@ PROOF_SHARE = 0.3  # of a re-solve's time, kept for the bound
 SLICE_ITERATIONS = 25
 SECTOR_DUTIES = 24  # per child, below which sectors would be too small to be worth it
 SHARE_EVERY = 4  # rounds after which all copies start from the best again
+LAST_PROOF_S = 0.4
+UNHURRIED_S = 600.0  # a safety net where iterations are the limit
 LATE_S = 5.0  # how long past its slice a child may be before it is given up
 
 
@@ -34,6 +37,7 @@ class SearchLike(Protocol):
     gate: Gate
     best: Draft
     bound: int | None
+    bounded: frozenset[int]
     iterations: int
     seed: int
     threads: int
@@ -55,7 +59,6 @@ class Rounds:
 
     def __init__(self, search: SearchLike, crew: Crew) -> None:
         self.search, self.crew, self.instance = search, crew, search.instance
-        self.bounded: frozenset[int] = frozenset()
         self.round = 0
         self.own: list[Draft] = []
 
@@ -68,6 +71,22 @@ class Rounds:
             self.improve_until(PROOF_SHARE * self.search.remaining_s())
             self.openings()
             self.improve_until(0.0)
+        self.prove_again(LAST_PROOF_S)
+
+    def prove_again(self, seconds: float) -> None:
+        """A new bound if others are served now than those the bound is for."""
+        search = self.search
+        if search.bounded <= {party for duty in search.best.duties for party in duty.parties}:
+            return
+        seat = next((seat for seat in range(search.threads) if not self.crew.busy(seat)), None)
+        if seat is None:
+            return
+        seconds = seconds if search.by_iterations() is None else UNHURRIED_S
+        search.bounded, search.bound = frozenset(party for duty in search.best.duties for party in duty.parties), None
+        self.crew.start(seat, Job("bound", {"draft": search.best, "seconds": seconds / 2}), seconds)
+        until = time.monotonic() + seconds
+        while self.crew.busy(seat) and time.monotonic() < until:
+            self.crew.poll(0.05, lambda _, answer: self.receive(answer))
 
     def improve_until(self, left_s: float) -> None:
         """Rounds until the search is over, or no more than so many seconds are left."""
@@ -78,39 +97,56 @@ class Rounds:
     def openings(self) -> None:
         """Bound, dive and routing; each seat works off its own list of jobs."""
         search, limit = self.search, self.search.remaining_s()
-        served = sorted({party for duty in search.best.duties for party in duty.parties})
-        upper = float(sum(duty.cost for duty in search.best.duties))
-        self.bounded = frozenset(served)
+        draft = search.best
+        search.bounded = frozenset(party for duty in draft.duties for party in duty.parties)
         timed = search.by_iterations() is None
-        bound_s, dive_s = (share * limit if timed else 600.0 for share in (BOUND_SHARE, DIVE_SHARE))
-        proof = [(Job("bound", {"parties": served, "upper": upper, "seconds": bound_s}), bound_s)]
+        bound_s, dive_s = (share * limit if timed else UNHURRIED_S for share in (BOUND_SHARE, DIVE_SHARE))
+        proof = [(Job("bound", {"draft": draft, "seconds": bound_s}), bound_s)]
         others: list[tuple[Job, float]] = []
         if search.opening.published is None:
             if self.instance.symmetric:
-                proof.append((Job("dive", {"parties": served, "upper": upper, "seconds": dive_s}), dive_s))
+                proof.append((Job("dive", {"draft": draft, "seconds": dive_s}), dive_s))
             elif timed:
                 route_s = max(0.1, min(ROUTE_S, limit / 10))
                 others = [(Job("route", {"seconds": route_s, "improve": True}), route_s)]
-        lists = [proof, others] if search.threads > 1 else [others + proof]
-        self.work_off(lists)
+        self.work_off([proof, others] if search.threads > 1 else [others + proof])
 
     def work_off(self, lists: list[list[tuple[Job, float]]]) -> None:
-        """Runs each list on a seat of its own, in order, until all are done or the search is over."""
-        queues = dict(enumerate(lists))
+        """Runs each list on a seat of its own, in order, until all are done or the search is over.
+
+        A seat with nothing left to do improves the best draft meanwhile (not under an iteration limit: chance would steer it).
+        """
+        queues, timed = [*lists, *[[] for _ in range(self.search.threads - len(lists))]], self.search.by_iterations() is None
+        started: set[int] = set()
 
         def feed(seat: int) -> None:
+            started.discard(seat)
             if queues[seat]:
                 job, seconds = queues[seat].pop(0)
+                started.add(seat)
                 self.crew.start(seat, job, seconds + LATE_S)
+            elif timed and started and self.search.remaining_s() > 0:
+                self.round += 1
+                seconds = max(0.1, min(SLICE_S, self.search.remaining_s()))
+                self.crew.start(seat, self.slice_of(self.search.best, None, seat, seconds), seconds + LATE_S)
 
         def collect(seat: int, answer: Answer) -> None:
             self.receive(answer)
             if answer.final:
                 feed(seat)
 
-        for seat in queues:
+        for seat in sorted(range(len(queues)), key=lambda seat: not queues[seat]):
             feed(seat)
         self.wait(collect)
+
+    def slice_of(
+        self, draft: Draft, count: Ints | None, seat: int, seconds: float | None, share: int | None = None, *, fixed: bool = True
+    ) -> Job:
+        """The job of improving a draft for so many seconds or neighbourhoods."""
+        piece = Slice(seconds=seconds, iterations=share, seed=(self.search.seed * 1009 + self.round) * 64 + seat)
+        opening = self.search.opening
+        arguments = {"draft": draft, "piece": piece, "count": count, "fixed": opening.fixed if fixed else 0, "published": opening.published}
+        return Job("improve", arguments)
 
     def wait(self, collect: Callable[[int, Answer], None]) -> None:
         """Passes on answers until every child is idle or the search is over."""
@@ -126,6 +162,9 @@ class Rounds:
                 self.search.report("bound")
         elif isinstance(value, Draft):
             self.search.offer(value)
+        elif isinstance(value, Improved):
+            self.search.iterations += value.iterations
+            self.search.offer(value.draft)
 
     def improve_once(self, left_s: float) -> None:
         """One round: every child gets a part (or a copy) of the draft and a slice of time."""
@@ -139,16 +178,14 @@ class Rounds:
         def collect(seat: int, answer: Answer) -> None:
             if isinstance(answer.value, Improved):
                 results[seat] = answer.value
-            elif isinstance(answer.value, Draft) and whole:
+            elif isinstance(answer.value, Draft) and whole and cap is None:  # notes come by the clock
                 self.receive(answer)
 
         for seat, (draft, count) in enumerate(parts):
             share = None if cap is None else max(1, min(SLICE_ITERATIONS, math.ceil((cap - search.iterations) / len(parts))))
-            seed = (search.seed * 1009 + self.round) * 64 + seat
-            piece = Slice(seconds=seconds, iterations=share, seed=seed)
-            fixed = search.opening.fixed if seat == 0 or whole else 0
-            arguments = {"draft": draft, "piece": piece, "count": count, "fixed": fixed, "published": search.opening.published}
-            self.crew.start(seat, Job("improve", arguments), (seconds or 600.0) + LATE_S)
+            self.crew.start(
+                seat, self.slice_of(draft, count, seat, seconds, share, fixed=seat == 0 or whole), (seconds or UNHURRIED_S) + LATE_S
+            )
         self.wait(collect)
         search.iterations += sum(result.iterations for result in results if result is not None)
         if whole:

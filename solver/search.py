@@ -42,6 +42,7 @@ class Search:
         self.gate = Gate(self.instance)
         self.best = Draft((), ())
         self.bound: int | None = None
+        self.bounded: frozenset[int] = frozenset()  # the parties the bound is for; serving more cannot cost less
         self.optimal = False
         self.iterations = self.improved_at = 0
         self.improved_s = 0.0
@@ -79,10 +80,12 @@ class Search:
         )
 
     def write(self) -> Plan:
-        """The best draft as a plan."""
+        """The best draft as a plan. A bound for other parties than those served now is none."""
         published, seconds = self.opening.published, self.seconds()
         wishes = published.wishes(self.best.duties, self.opening.vehicles) if published else []
-        return write_plan(self.gate, self.best, bound=self.bound, optimal=self.optimal, seconds=seconds, wishes=wishes)
+        served = {party for duty in self.best.duties for party in duty.parties}
+        bound = self.bound if self.bounded <= served else None
+        return write_plan(self.gate, self.best, bound=bound, optimal=self.optimal, seconds=seconds, wishes=wishes)
 
     def over(self) -> bool:
         """Whether a criterion, the caller or an optimality proof ends the search."""

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from solver.admit import Gate
-from solver.bound import Bound, needs_of
+from solver.bound import Bound, Needs, column_of, needs_of
 from solver.children import BoundNote, Improved, Job, Slice
 from solver.dive import Dive
 from solver.draft import Draft
@@ -18,6 +18,8 @@ from solver.routing import routing_draft
 from solver.withdrawals import Withdrawal, do_without
 
 NOTE_EVERY_S = 0.25
+PATIENT_S = 60.0  # with less time than this, millions of paths are not even enumerated
+MOST_EVER = 6_000_000  # paths, about 400 MB
 
 
 class Desk:
@@ -27,6 +29,7 @@ class Desk:
         self.instance, self.note = instance, note
         self.gate = Gate(instance)
         self._columns: list[Column] = []
+        self._max_stops: int | None = None
         self._improver: Improver | None = None
 
     def work(self, job: Job) -> object:
@@ -44,19 +47,47 @@ class Desk:
         """A draft by the routing library."""
         return routing_draft(self.gate, seconds, improve=improve)
 
-    def bound(self, parties: list[int], upper: float, seconds: float) -> BoundNote | None:
-        """The bound for serving exactly these parties; None where there are too many paths to look at."""
+    def bound(self, draft: Draft, seconds: float) -> BoundNote | None:
+        """The bound for serving exactly the parties of a draft; None if GLOP failed."""
+        parties = [party for duty in draft.duties for party in duty.parties]
+        needs, start = needs_of(self.instance, parties), [column_of(self.instance, duty) for duty in draft.duties]
+        until = time.monotonic() + seconds
         try:
-            work = Bound(self.instance, needs_of(self.instance, parties))
-            minor = work.run(seconds=seconds, upper=upper, on_better=lambda value: self.note(BoundNote(value)))
-        except (TooManyPaths, ArithmeticError):
+            work, self._max_stops = self._paths(needs)
+            work.run(seconds=seconds, upper=float(draft.cost), on_better=self._tell_bound if not self._max_stops else None, start=start)
+            self._columns = work.columns
+            if self._max_stops:
+                work = self._whole(needs, until)
+                work.run(seconds=until - time.monotonic(), upper=float(draft.cost), on_better=self._tell_bound, start=self._columns)
+        except ArithmeticError:
             return None
-        self._columns = work.columns
-        return BoundNote(minor)
+        return BoundNote(work.minor())
 
-    def dive(self, parties: list[int], upper: float, seconds: float) -> Draft | None:
+    def _tell_bound(self, minor: int) -> None:
+        self.note(BoundNote(minor))
+
+    def _paths(self, needs: Needs) -> tuple[Bound, int | None]:
+        """Column generation over all paths if they are few, else over those with few stops -> it, and that number of stops."""
+        for max_stops in (None, 4, 3, 2, 1):
+            try:
+                return Bound(self.instance, needs, max_stops=max_stops), max_stops
+            except TooManyPaths:
+                continue
+        return Bound(self.instance, needs, star=True), None
+
+    def _whole(self, needs: Needs, until: float) -> Bound:
+        """What makes a proof where paths are many: all of them if there is time and room, else one star per stop."""
+        if until - time.monotonic() > PATIENT_S:
+            try:
+                return Bound(self.instance, needs, most=MOST_EVER)
+            except TooManyPaths:
+                pass
+        return Bound(self.instance, needs, star=True)
+
+    def dive(self, draft: Draft, seconds: float) -> Draft | None:
         """A draft out of the bound's programme."""
-        return Dive(self.gate, parties, upper, self._columns).run(seconds)
+        parties = [party for duty in draft.duties for party in duty.parties]
+        return Dive(self.gate, parties, float(draft.cost), self._columns, self._max_stops).run(seconds)
 
     def withdraw(self, plan: Plan, operator: str, seconds: float) -> Withdrawal:
         """What it would mean if an operator pulled out."""
