@@ -7,7 +7,7 @@ from app.core.live import tell
 from app.core.timers import clear_timer, set_timer
 from app.domain.manifests import service, store
 from app.domain.manifests.model import CLOSE_GRACE, END_GRACE, ManifestDocument
-from app.flows.tell_rides import read_told_within, tell_rides_within
+from app.flows.tell_rides import read_told_within, tell_drivers_within, tell_rides_within
 
 
 async def issue_manifests_within(conn: Connection, event_id: UUID, *, cause: str) -> list[UUID]:
@@ -31,6 +31,8 @@ async def issue_manifests_within(conn: Connection, event_id: UUID, *, cause: str
         manifest_id, fresh = await service.add_version(conn, offer_id=offer_id, document=document, cause=cause)
         if fresh:
             await _set_timers(conn, document)
+        else:
+            await tell_drivers_within(conn, manifest_id)
         issued[manifest_id] = document
         await tell(conn, "duty", document.duty_id)
     await tell_rides_within(conn, issued, told)

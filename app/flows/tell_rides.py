@@ -8,7 +8,7 @@ import msgspec
 from app.core.audit import record_change
 from app.core.clock import busload_now
 from app.core.database import Connection
-from app.domain.manifests import store
+from app.domain.manifests import news_store, store
 from app.domain.manifests.model import Leg, ManifestDocument
 from app.domain.manifests.rides import ChangedRide, Ride, changed_rides, rides_of
 from app.domain.notifications.model import NewMail
@@ -21,9 +21,9 @@ Told = dict[UUID, dict[Leg, Ride]]
 
 async def read_told_within(conn: Connection, event_id: UUID) -> Told:
     """What each rider of the event was told last, by pledge and leg, from the newest manifest that had them."""
-    documents = {manifest.id: manifest.document for manifest in await store.read_told_manifests(conn, event_id)}
+    documents = {manifest.id: manifest.document for manifest in await news_store.read_told_manifests(conn, event_id)}
     told: Told = {}
-    for row in await store.read_told_ridings(conn, event_id):
+    for row in await news_store.read_told_ridings(conn, event_id):
         for ride in rides_of(documents[row.manifest_id], row.pledge_id):
             if ride.leg == row.leg:
                 told.setdefault(row.pledge_id, {})[ride.leg] = ride
@@ -38,8 +38,8 @@ async def tell_rides_within(conn: Connection, documents: dict[UUID, ManifestDocu
     now = await busload_now(conn)
     mails: list[NewMail] = []
     for manifest_id, document in documents.items():
-        news: list[tuple[store.Contact, list[ChangedRide]]] = []
-        for rider in await store.read_manifest_contacts(conn, manifest_id):
+        news: list[tuple[news_store.Contact, list[ChangedRide]]] = []
+        for rider in await news_store.read_manifest_contacts(conn, manifest_id):
             changes = changed_rides(rides_of(document, rider.pledge_id), told.get(rider.pledge_id, {}))
             if changes:
                 news.append((rider, changes))
@@ -48,6 +48,33 @@ async def tell_rides_within(conn: Connection, documents: dict[UUID, ManifestDocu
         mails += [_mail(manifest_id, document, rider, changes, until if rider.pledge_id in free else None) for rider, changes in news]
     await queue_mails(conn, mails)
     return len(mails)
+
+
+async def tell_drivers_within(conn: Connection, manifest_id: UUID) -> None:
+    """Queues a mail to each driver who works from an older version of this manifest; who was put on it just now has one already."""
+    manifest = await store.read_manifest(conn, manifest_id)
+    document = manifest.document
+    mails = [
+        NewMail(
+            dedupe_key=f"manifest:{manifest_id}:{driver.driver_id}",
+            recipient=driver.email,
+            template="manifest_changed",
+            locale="en",
+            data={
+                "name": driver.name,
+                "event": document.event.name,
+                "code": document.duty_code,
+                "version": manifest.version,
+                "people_out": document.people("outbound"),
+                "people_back": document.people("return"),
+                "phone": document.event.dispatcher_phone,
+                "link_subject": f"{document.duty_id}:{driver.driver_id}",
+            },
+            subject_id=document.duty_id,
+        )
+        for driver in await news_store.read_informed_drivers(conn, manifest_id)
+    ]
+    await queue_mails(conn, mails)
 
 
 async def open_exits(conn: Connection, pledge_ids: list[UUID], until: datetime) -> set[UUID]:
@@ -59,7 +86,7 @@ async def open_exits(conn: Connection, pledge_ids: list[UUID], until: datetime) 
 
 
 def _mail(
-    manifest_id: UUID, document: ManifestDocument, rider: store.Contact, changes: list[ChangedRide], free_until: datetime | None
+    manifest_id: UUID, document: ManifestDocument, rider: news_store.Contact, changes: list[ChangedRide], free_until: datetime | None
 ) -> NewMail:  # fmt: skip
     first_time = all(change.before is None for change in changes)
     return NewMail(

@@ -7,7 +7,7 @@ import msgspec
 
 from app.core.database import Connection, fetch_all, fetch_maybe
 from app.domain.manifests.model import CheckIn, DutyState, IncidentKind, Leg, Position
-from app.domain.manifests.store import Contact
+from app.domain.manifests.news_store import Contact
 
 
 class LinkRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,9 +5,9 @@ from uuid import UUID
 
 import msgspec
 
-from app.core.database import Connection, fetch_all, fetch_maybe
+from app.core.database import Connection, fetch_all, fetch_maybe, fetch_one
 from app.domain.dispatch.model import Scope, Timetable
-from app.domain.manifests.model import BoardingPass, DriverFacts, DutyState, Leg, Manifest, ManifestDocument, PassSlot, Riding
+from app.domain.manifests.model import BoardingPass, DriverFacts, DutyState, Manifest, ManifestDocument, PassSlot, Riding
 
 
 class DutyRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,6 +165,18 @@ async def read_current_manifest(conn: Connection, duty_id: UUID) -> Manifest | N
     )
 
 
+async def read_manifest(conn: Connection, manifest_id: UUID) -> Manifest:
+    """A version that exists."""
+    return await fetch_one(
+        conn,
+        Manifest,
+        """
+        SELECT m.id, m.duty_id, m.offer_id, m.version, m.document, m.cause, m.created_at FROM manifests m WHERE m.id = $1
+        """,
+        manifest_id,
+    )
+
+
 async def add_manifest(conn: Connection, *, manifest_id: UUID, offer_id: UUID, document: ManifestDocument, cause: str) -> int:
     """Writes the duty's next version and returns its number; the caller holds the duty's lock."""
     version: int = await conn.fetchval(
@@ -311,64 +323,4 @@ async def lock_duty_state(conn: Connection, duty_id: UUID) -> DutyState | None:
         WHERE c.duty_id = $1 FOR NO KEY UPDATE OF c
         """,
         duty_id,
-    )
-
-
-class ToldRiding(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest manifest that had a party on a leg."""
-
-    pledge_id: UUID
-    leg: Leg
-    manifest_id: UUID
-
-
-async def read_told_ridings(conn: Connection, event_id: UUID) -> list[ToldRiding]:
-    """For each party and leg of the event the newest manifest that had them, current or not."""
-    return await fetch_all(
-        conn,
-        ToldRiding,
-        """
-        SELECT DISTINCT ON (mp.pledge_id, mp.leg) mp.pledge_id, mp.leg, mp.manifest_id
-        FROM duties d JOIN manifests m ON m.duty_id = d.id JOIN manifest_people mp ON mp.manifest_id = m.id
-        WHERE d.event_id = $1 ORDER BY mp.pledge_id, mp.leg, m.created_at DESC, m.id DESC
-        """,
-        event_id,
-    )
-
-
-async def read_told_manifests(conn: Connection, event_id: UUID) -> list[Manifest]:
-    """The manifests that `read_told_ridings` names."""
-    return await fetch_all(
-        conn,
-        Manifest,
-        """
-        SELECT m.id, m.duty_id, m.offer_id, m.version, m.document, m.cause, m.created_at FROM manifests m WHERE m.id IN (
-            SELECT DISTINCT ON (mp.pledge_id, mp.leg) mp.manifest_id
-            FROM duties d JOIN manifests l ON l.duty_id = d.id JOIN manifest_people mp ON mp.manifest_id = l.id
-            WHERE d.event_id = $1 ORDER BY mp.pledge_id, mp.leg, l.created_at DESC, l.id DESC)
-        """,
-        event_id,
-    )
-
-
-class Contact(msgspec.Struct, frozen=True, kw_only=True):
-    """How a party is told."""
-
-    pledge_id: UUID
-    public_code: str
-    name: str
-    email: str
-    locale: str
-
-
-async def read_manifest_contacts(conn: Connection, manifest_id: UUID) -> list[Contact]:
-    """The parties on a manifest."""
-    return await fetch_all(
-        conn,
-        Contact,
-        """
-        SELECT p.id AS pledge_id, p.public_code, p.name, p.email::text AS email, p.locale
-        FROM pledges p WHERE p.id IN (SELECT mp.pledge_id FROM manifest_people mp WHERE mp.manifest_id = $1) ORDER BY p.id
-        """,
-        manifest_id,
     )

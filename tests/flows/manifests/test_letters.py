@@ -13,7 +13,7 @@ from app.domain.notifications.model import Letter
 from app.domain.notifications.store import list_mails_about
 from app.flows.issue_manifests import issue_manifests_within
 from app.flows.report_incident import report_incident
-from tests.support.travel_world import SECRET, World, add_duty, add_party, build_world, manage_token
+from tests.support.travel_world import SECRET, World, add_duty, add_party, assign_driver, build_world, manage_token
 
 LETTERS = build_letter_environment(secret=SECRET, base_url="https://busload.example")
 
@@ -90,3 +90,20 @@ async def test_an_incident_is_told_to_riders_and_operator(pool: Pool, db: Connec
     assert "Bus BUS 101 of Lakeshore Coaches has broken down." in rider.text
     assert "/t/" in rider.text
     assert operator.subject.startswith("Incident on duty")
+
+
+async def test_a_driver_who_holds_an_older_version_is_told(pool: Pool, db: Connection) -> None:
+    world = await build_world(db)
+    ada, bob = await add_party(db, world), await add_party(db, world, name="Bob Brown")
+    duty = await add_duty(db, world, [ada, bob])
+    await issue(pool, world)
+    driver, token = await assign_driver(db, world, duty)
+    await issue(pool, world)
+    assert await letters_about(db, duty) == []  # the assignment has its own mail
+    await db.execute("UPDATE duty_parties SET left_at = busload_now() WHERE pledge_id = $1", bob)
+    await issue(pool, world)
+    (letter,) = await letters_about(db, duty)
+    assert letter.subject.startswith("Changed: your duty")
+    assert "Version 3 holds now: 1 on the way there" in letter.text
+    assert f"https://busload.example/d/{token}" in letter.text
+    assert await db.fetchval("SELECT recipient FROM mails WHERE subject_id = $1", duty) == f"{driver.hex}@driver.example"
