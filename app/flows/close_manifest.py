@@ -31,6 +31,6 @@ async def close_manifest_within(conn: Connection, duty_id: UUID) -> None:
     trips = await day_store.lock_trips_aboard(conn, duty_id)
     await service.lock_duty(conn, duty_id)
     if await day_store.mark_closed(conn, duty_id, await busload_now(conn)):
-        for trip_id in await day_store.mark_departed(conn, trips):
-            await tell(conn, "trip", trip_id)
         await tell(conn, "duty", duty_id)
+    for trip_id in await day_store.mark_departed(conn, trips):  # also a trip that was planned anew while this bus was on the road
+        await tell(conn, "trip", trip_id)

@@ -292,11 +292,12 @@ async def mark_completed(conn: Connection, trip_ids: list[UUID]) -> list[UUID]:
 
 
 async def settle_travellers(conn: Connection, trip_ids: list[UUID]) -> int:
-    """paid -> travelled for parties of which anybody was checked in, else no_show; returns how many parties."""
+    """paid -> travelled for seated parties of which anybody was checked in, else no_show; returns how many parties."""
     status = await conn.execute(
         """
         UPDATE pledges p SET state = CASE WHEN EXISTS (SELECT FROM check_ins c WHERE c.pledge_id = p.id) THEN 'travelled' ELSE 'no_show' END
-        WHERE p.trip_id = ANY($1) AND p.state = 'paid'
+        WHERE p.trip_id = ANY($1) AND p.state = 'paid' AND EXISTS (
+            SELECT FROM manifest_people mp JOIN current_manifests m ON m.manifest_id = mp.manifest_id WHERE mp.pledge_id = p.id)
         """,
         trip_ids,
     )

@@ -95,6 +95,27 @@ async def test_a_tap_at_the_depot_leaves_late_phones_their_time(pool: Pool, db: 
     assert await pledge_state(db, ada) == "travelled"
 
 
+async def test_a_trip_planned_anew_while_its_bus_is_on_the_road_still_departs_and_completes(pool: Pool, db: Connection) -> None:
+    world = await build_world(db)
+    ada = await add_party(db, world)
+    duty = await add_duty(db, world, [ada])
+    await issue(pool, world)
+    await close_manifest(pool, duty_id=duty, actor="driver:1")  # the trip is `confirmed`: another of its buses was pulled out
+    await allocate(db, world)
+    await complete_duty(pool, duty_id=duty)
+    assert await trip_state(db, world) == "completed"
+
+
+async def test_who_had_no_seat_is_no_no_show(pool: Pool, db: Connection) -> None:
+    world = await build_world(db)
+    ada, unseated = await add_party(db, world), await add_party(db, world, name="Ursula Unseated")
+    duty = await add_duty(db, world, [ada])
+    await issue(pool, world)
+    await allocate(db, world)
+    await complete_duty(pool, duty_id=duty)
+    assert await pledge_state(db, unseated) == "paid"
+
+
 async def test_timers_of_a_duty_that_was_taken_back_do_nothing(pool: Pool, db: Connection) -> None:
     world = await build_world(db)
     duty = await add_duty(db, world, [await add_party(db, world)])
