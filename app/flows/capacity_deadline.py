@@ -33,7 +33,9 @@ async def end_capacity(pool: Pool, event_id: UUID) -> None:
     async with transaction(pool) as conn:
         await act_as(conn, "timer", "capacity deadline")
         event = await events.lock_event(conn, event_id)
-        if event is None or event.state is EventState.CANCELLED or await busload_now(conn) < event.capacity_deadline_at:
+        if event is None or event.state is EventState.CANCELLED:
+            return
+        if await busload_now(conn) < await snapshots.read_seating_deadline(conn, event.id):
             return
         await trips.lock_trips_of_event(conn, event.id)
         await stop_planning(conn, event)

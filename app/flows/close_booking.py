@@ -56,7 +56,7 @@ async def check_dispatchable(conn: Connection, event: Event) -> None:
     """Refuses what cannot be planned, each with its own code."""
     if event.state is EventState.CANCELLED:
         raise Conflict("This event is cancelled; there is nothing to plan.", code="event_cancelled")
-    if await busload_now(conn) >= event.capacity_deadline_at:
+    if await busload_now(conn) >= await snapshots.read_seating_deadline(conn, event.id):
         raise Conflict("The capacity deadline has passed: whoever had no seat by then has been refunded.", code="capacity_deadline_passed")
     states = [trip.state for trip in await trips.list_trips(conn, [event.id])]
     if still := states.count(TripState.OPEN):
@@ -76,7 +76,7 @@ async def close_within(conn: Connection, event: Event, *, cause: Cause) -> None:
         await set_timer(conn, "booking_close", event.id, await busload_now(conn) + SETTLING)
         return
     await credit_back_within(conn, event.id)
-    await set_timer(conn, "capacity_deadline", event.id, event.capacity_deadline_at)
+    await set_timer(conn, "capacity_deadline", event.id, await snapshots.read_seating_deadline(conn, event.id))
     if cause is Cause.ORGANISER:
         await resolve(conn, event.id, ["no_plan"])
         await enqueue_for(conn, "solve_event", await snapshots.list_unsolved(conn, event.id))

@@ -1,13 +1,16 @@
 """An accepted duty does not run: its people have lost their seats, and the rest is planned again at once."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
+from app.core.clock import busload_now
 from app.core.database import Connection
 from app.core.live import tell
-from app.domain.dispatch.model import Cause, Duty
+from app.core.timers import set_timer
+from app.domain.dispatch.model import Cause, Duty, last_chance
 from app.domain.dispatch.service import raise_incident
-from app.domain.dispatch.store import crews
+from app.domain.dispatch.store import crews, snapshots
 from app.domain.dispatch.store import demand as paid
 from app.domain.events.model import Event
 from app.domain.fleet import store as fleet
@@ -39,8 +42,9 @@ async def seats_lost_within(conn: Connection, event: Event, duty: Duty, *, offer
     people = sum(party.people for party in parties)
     summary = f"The operator of duty {duty.public_code} pulled out. Another bus is being found for its {people} people."
     pledge_ids = [party.pledge_id for party in parties]
+    deadline_at = await keep_looking(conn, event, duty)
     incident_id = await raise_incident(conn, event.id, "operator_pulled_out", summary, pledge_ids=pledge_ids, duty_id=duty.id)
-    await tell_riders(conn, event, await pledges.list_pledges_by_id(conn, pledge_ids), offer_code=offer_code)
+    await tell_riders(conn, event, await pledges.list_pledges_by_id(conn, pledge_ids), offer_code=offer_code, deadline_at=deadline_at)
     await want_plan_within(conn, event.id, Cause.PULLED_OUT, at_once=True)
     await tell(conn, "duty", duty.id)
     await tell(conn, "event", event.id)
@@ -74,7 +78,17 @@ def relieved_mail(event: Event, duty: Duty, driver: Driver, *, at: str) -> NewMa
     )
 
 
-async def tell_riders(conn: Connection, event: Event, riders: Sequence[Pledge], *, offer_code: str) -> None:
+async def keep_looking(conn: Connection, event: Event, duty: Duty) -> datetime:
+    """Until when another bus is looked for; once the capacity deadline is over, a new one is set."""
+    now, deadline_at = await busload_now(conn), await snapshots.read_seating_deadline(conn, event.id)
+    if now < deadline_at:
+        return deadline_at
+    deadline_at = last_chance(now=now, starts_at=duty.starts_at)
+    await set_timer(conn, "capacity_deadline", event.id, deadline_at)
+    return deadline_at
+
+
+async def tell_riders(conn: Connection, event: Event, riders: Sequence[Pledge], *, offer_code: str, deadline_at: datetime) -> None:
     """What happened, what is done about it, and what is owed if it fails."""
     await queue_mails(
         conn,
@@ -89,7 +103,7 @@ async def tell_riders(conn: Connection, event: Event, riders: Sequence[Pledge], 
                     "pledge_id": str(rider.id),
                     "name": rider.name,
                     "event": event.name,
-                    "deadline": event.capacity_deadline_at.isoformat(),
+                    "deadline": deadline_at.isoformat(),
                     "zone": event.zone,
                     "phone": event.contact_phone,
                 },

@@ -61,14 +61,15 @@ async def send_offers(pool: Pool, event_id: UUID, *, secret: str) -> list[UUID]:
 
 async def is_held(conn: Connection, event: Event) -> bool:
     """Whether offers have to wait: another scope is still being planned, the shortfall is not approved, or it is too late."""
-    if await snapshots.list_unsolved(conn, event.id) or await busload_now(conn) >= event.capacity_deadline_at:
+    if await snapshots.list_unsolved(conn, event.id) or await busload_now(conn) >= await snapshots.read_seating_deadline(conn, event.id):
         return True
     return any(plan.needs_approval for plan in await plans.list_current_plans(conn, event.id))
 
 
 async def send_within(conn: Connection, event: Event, waiting: Sequence[tuple[Offer, Duty]], *, secret: str) -> list[UUID]:
     """Sends these offers to their operators."""
-    expires_at = offer_expiry(now=await busload_now(conn), capacity_deadline_at=event.capacity_deadline_at)
+    deadline_at = await snapshots.read_seating_deadline(conn, event.id)
+    expires_at = offer_expiry(now=await busload_now(conn), capacity_deadline_at=deadline_at)
     operators = {one.id: one for one in await fleet.list_operators(conn, sorted({offer.operator_id for offer, _ in waiting}))}
     vehicles = {one.id: one for one in await fleet.list_vehicles_by_id(conn, [offer.vehicle_id for offer, _ in waiting])}
     sent, mails = [], []

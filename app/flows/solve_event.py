@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from app.core.audit import act_as
+from app.core.clock import busload_now
 from app.core.database import Connection, Pool, transaction
 from app.core.ids import new_id
 from app.core.log import logger
@@ -15,7 +16,7 @@ from app.domain.dispatch.keeping import keepable
 from app.domain.dispatch.model import Cause, DutyDraft, OfferState, Plan, Snapshot, exclusions_of
 from app.domain.dispatch.planning import Atlas, drafts_of
 from app.domain.dispatch.service import keep_plan, raise_incident
-from app.domain.dispatch.solving import SolveLimits, answer, limits_for
+from app.domain.dispatch.solving import PlanFaulty, SolveLimits, answer, limits_for
 from app.domain.dispatch.store import demand as paid
 from app.domain.dispatch.store import offers, plans, snapshots
 from app.domain.events import store as events
@@ -44,11 +45,22 @@ async def solve_event(pool: Pool, snapshot_id: UUID, *, limits: SolveLimits | No
             return None
         problem = parse_problem(snapshot.problem)
         kept = await read_kept(conn, snapshot, problem)
-    found = await asyncio.to_thread(answer, problem, kept, limits or limits_for(problem))
+    try:
+        found = await asyncio.to_thread(answer, problem, kept, limits or limits_for(problem))
+    except PlanFaulty:
+        await tell_faulty(pool, snapshot)
+        raise
     log.info("dispatch.solved", snapshot_id=str(snapshot.id), duties=len(found.duties), unserved=len(found.unserved), kept=len(kept))
     async with transaction(pool) as conn:
         await act_as(conn, "solver", f"plan of round {snapshot.round}")
         return await store_answer(conn, snapshot, problem, found)
+
+
+async def tell_faulty(pool: Pool, snapshot: Snapshot) -> None:
+    """Nothing is offered from a plan that breaks a promise; the organiser sees that somebody has to look."""
+    async with transaction(pool) as conn:
+        await act_as(conn, "solver", "plan refused by the checker")
+        await raise_incident(conn, snapshot.event_id, "no_plan", "The plan found did not pass our own check and was thrown away.")
 
 
 async def is_open(conn: Connection, snapshot: Snapshot) -> bool:
@@ -81,6 +93,8 @@ async def store_answer(conn: Connection, snapshot: Snapshot, problem: Problem, f
     event = await events.lock_event(conn, snapshot.event_id)
     if event is None or event.state is EventState.CANCELLED or not await is_open(conn, snapshot):
         return None
+    if await busload_now(conn) >= await snapshots.read_seating_deadline(conn, event.id):
+        return None  # the capacity deadline has settled who rides
     drafts = drafts_of(found, problem, await read_atlas(conn, event, problem), scope=snapshot.scope, epoch_at=snapshot.epoch_at)
     fixed = await still_fixed(conn, snapshot, drafts)
     if fixed is None:

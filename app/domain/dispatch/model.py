@@ -266,6 +266,11 @@ def offer_expiry(*, now: datetime, capacity_deadline_at: datetime) -> datetime:
     return min(capacity_deadline_at, max(now + SHORTEST_OFFER, min(now + OFFER_LIFETIME, half_way)))
 
 
+def last_chance(*, now: datetime, starts_at: datetime) -> datetime:
+    """Until when another bus is looked for once the capacity deadline is over: halfway to depot out, at most a day."""
+    return now + min(OFFER_LIFETIME, max(timedelta(0), (starts_at - now) / 2))
+
+
 def exclusions_of(offers: list[Offer]) -> Exclusions:
     """`busy` leaves out the vehicle; any other no, silence until the expiry, and pulling out leave out the operator."""
     busy = {o.vehicle_id for o in offers if o.state is OfferState.DECLINED and o.decline_reason is DeclineReason.BUSY}

@@ -62,7 +62,7 @@ async def read_dispatch(conn: Connection, event_id: UUID) -> DispatchView:
         zone=event.zone,
         stage=stage,
         booking_closed_at=event.booking_closed_at,
-        capacity_deadline_at=event.capacity_deadline_at,
+        capacity_deadline_at=await snapshots.read_seating_deadline(conn, event_id),
         round=max((plan.round for plan in current), default=0),
         paid_people=sum(party.people for party in parties),
         seated_people=await count_seated(conn, event, parties),

@@ -158,3 +158,33 @@ async def test_a_cancelled_event_calls_off_every_offer(pool: Pool, world: World)
         await call_off_event_within(conn, event)
     assert await offers_in(pool, world, OfferState.ACCEPTED, OfferState.SENT, OfferState.PROPOSED) == []
     assert await count(pool, "SELECT count(*) FROM current_manifests") == 0
+
+
+async def test_a_bus_lost_after_the_capacity_deadline_is_replaced_and_else_its_people_get_everything_back(pool: Pool, world: World) -> None:
+    await allocate(pool, world)
+    first, second, *_ = await offers_in(pool, world, OfferState.ACCEPTED)
+    async with pool.acquire() as conn:
+        await shift_clock(conn, timedelta(days=27))
+    await end_capacity(pool, world.event_id)
+    assert await count(pool, "SELECT count(*) FROM trips WHERE state = 'allocated'") == 3
+
+    await pull_out(pool, first.id, note="engine", actor="operator")
+    await plan_once(pool, world)
+    [replacement] = await offers_in(pool, world, OfferState.SENT)
+    async with pool.acquire() as conn:
+        now, due = await conn.fetchrow("SELECT busload_now(), due_at FROM timers WHERE kind = 'capacity_deadline'") or (None, None)
+    assert replacement.expires_at is not None
+    assert now is not None
+    assert due is not None
+    assert now < replacement.expires_at <= due < first.starts_at
+    await accept_offer(pool, replacement.id, actor="operator")
+    assert await count(pool, "SELECT count(*) FROM trips WHERE state = 'allocated'") == 3
+
+    await pull_out(pool, second.id, note="engine", actor="operator")
+    async with pool.acquire() as conn:
+        riders = {rider.pledge_id for rider in await plans.list_riders(conn, [second.duty_id])}
+        await shift_clock(conn, timedelta(days=28, hours=2))
+    await end_capacity(pool, world.event_id)
+    async with pool.acquire() as conn:
+        back = {row["id"] for row in await conn.fetch("SELECT id FROM pledges WHERE state = 'refunded'")}
+    assert back == riders

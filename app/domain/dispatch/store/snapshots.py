@@ -1,5 +1,6 @@
 """SQL of wishes to re-plan and of frozen problems."""
 
+from datetime import datetime
 from uuid import UUID
 
 from app.core.database import Connection, fetch_all, fetch_maybe
@@ -118,3 +119,15 @@ async def list_snapshots(conn: Connection, event_id: UUID) -> list[Snapshot]:
         """,
         event_id,
     )
+
+
+async def read_seating_deadline(conn: Connection, event_id: UUID) -> datetime:
+    """When whoever has no seat is refunded: the capacity deadline, or later when a bus was lost after it and another is looked for."""
+    found: datetime = await conn.fetchval(
+        """
+        SELECT greatest(e.capacity_deadline_at, t.due_at)
+        FROM events e LEFT JOIN timers t ON t.kind = 'capacity_deadline' AND t.subject_id = e.id WHERE e.id = $1
+        """,
+        event_id,
+    )
+    return found
