@@ -11,7 +11,7 @@ from app.stage.errors import StageError
 
 T = TypeVar("T")
 POLL_S = 0.25
-TRIES = 4
+TRIES = 6
 TRY_AGAIN = frozenset({429, 502, 503})
 IN_FLIGHT = "idempotency_key_in_flight"
 
@@ -39,13 +39,12 @@ class Caller:
         """The answer's JSON. Raises Refused."""
         return await self._ask("GET", path, params=params or None)
 
-    async def post(self, path: str, body: object = None, *, key: str | None = None) -> Any:
-        """The answer's JSON; `key` is the Idempotency-Key. Raises Refused."""
+    async def post(self, path: str, body: object = None, *, key: str | None = None, may_repeat: bool = False) -> Any:
+        """The answer's JSON; `key` is the Idempotency-Key, which lets a call be repeated. Raises Refused."""
         headers = {"Idempotency-Key": key} if key else {}
-        return await self._ask("POST", path, json=body, headers=headers)
+        return await self._ask("POST", path, json=body, headers=headers, may_repeat=may_repeat or key is not None)
 
-    async def _ask(self, method: str, path: str, *, headers: dict[str, str] | None = None, **rest: Any) -> Any:
-        may_repeat = method == "GET" or bool(headers)
+    async def _ask(self, method: str, path: str, *, headers: dict[str, str] | None = None, may_repeat: bool = True, **rest: Any) -> Any:
         for attempt in range(1, TRIES + 1):
             last = attempt == TRIES or not may_repeat
             try:

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from random import Random
 from typing import Any
 from uuid import uuid4
@@ -143,11 +143,11 @@ class Yard:
 
         return self.public.as_bearer(await until(mailed, f"the mail to the driver of duty {duty_code}"))
 
-    async def board(self, driver: Caller, *, at: Callable[[], Awaitable[datetime]] | None = None) -> list[dict[str, Any]]:
-        """One driver fetches the manifest, checks everybody in on both legs, sends some check-ins twice, and departs."""
+    async def board(self, driver: Caller, *, at: Callable[[], Awaitable[datetime]]) -> None:
+        """One driver fetches the manifest, checks everybody in on both legs, one of them twice, says where the bus is, and departs."""
         sheet = await driver.get("/api/driver/manifest")
         self.notes.count("manifests")
-        now = (await at() if at else datetime.now(UTC)).isoformat()
+        now = (await at()).isoformat()
         arrivals = [
             {"id": str(uuid4()), "checked_at": now, "pledge_id": party["pledge_id"], "person": person, "leg": leg}
             for leg in ("outbound", "return")
@@ -159,8 +159,19 @@ class Yard:
             await self.check_in(driver, arrivals[start : start + BATCH])
         if arrivals:
             await self.check_in(driver, arrivals[:1], again=True)
-        await driver.post("/api/driver/departure")
-        return arrivals
+        depot = sheet["manifest"]["depot"]
+        here = {"at": now, "lat": depot["lat"], "lon": depot["lon"], "accuracy_m": 15.0}
+        await driver.post("/api/driver/positions", {"positions": [here]}, may_repeat=True)
+        await driver.post("/api/driver/departure", may_repeat=True)
+
+    async def see_home(self, event_id: str) -> None:
+        """Every trip that had a bus is completed once its last duty has ended."""
+        shown = await self.public.get(f"/api/events/{event_id}")
+        late = [
+            f"{trip['origin']} is {trip['state']}" for trip in shown["trips"] if trip["state"] in {"confirmed", "allocated", "departed"}
+        ]
+        if late:
+            self.notes.violated("trips end with their last duty", late)
 
     async def check_in(self, driver: Caller, arrivals: list[dict[str, Any]], *, again: bool = False) -> None:
         """A batch; each must be accepted, and a repeated one recognised."""

@@ -3,13 +3,14 @@
 import asyncio
 import secrets
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from app.stage.rehearsal.auditing import Money, check_books, check_doctor, check_ledger, read_money
-from app.stage.rehearsal.calling import until
+from app.stage.rehearsal.calling import Caller, until
 from app.stage.rehearsal.dispatching import Yard
 from app.stage.rehearsal.report import Notes, Report, print_report
 from app.stage.rehearsal.script import Script, write_script
@@ -106,11 +107,27 @@ class Play:
         with self.notes.stage("manifests"):
             crews = await yard.assign(event_id)
             drivers = await yard.open_links(crews, {duty["id"]: duty["code"] for duty in settled["duties"]})
+        await self.travel(yard, drivers, settled)
+
+    async def travel(self, yard: Yard, drivers: list[Caller], settled: dict[str, Any]) -> None:
+        """The day itself; a private stack's clock is moved there and beyond, so that trips are completed."""
+        times = self.script.times
         task = self.task("check-ins", len(drivers))
         with self.notes.stage("check_ins"):
+            await self.theatre.jump_to(times.capacity_deadline_at + timedelta(minutes=1))
+            await self.theatre.jump_to(times.arrive_by_at - timedelta(hours=1))
             for driver in drivers:
-                await yard.board(driver)
+                await yard.board(driver, at=self.theatre.now)
                 self.bar.advance(task)
+        if self.theatre.pool is None:
+            return
+        with self.notes.stage("journey"):
+            await self.theatre.jump_to(times.return_departs_at + timedelta(hours=1))
+            for driver in drivers:
+                await driver.post("/api/driver/end", may_repeat=True)
+            home_at = max(datetime.fromisoformat(duty["ends_at"]) for duty in settled["duties"])
+            await self.theatre.jump_to(home_at + timedelta(hours=2))
+            await yard.see_home(settled["event_id"])
 
     async def check(self, event_id: str, box: Box, placed: list[Placed]) -> Money:
         """Waits until no money is on its way, then looks at everything."""

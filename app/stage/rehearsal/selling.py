@@ -87,7 +87,7 @@ class Box:
             return None
         self.notes.count("pledges")
         placed = Placed(id=answer["pledge"]["id"], token=answer["manage_token"], trip=trip, pledger=pledger)
-        card_url = answer["pledge"]["card_url"] or (await self.owner(placed).post(f"/api/pledges/{placed.id}/card"))["card_url"]
+        card_url = answer["pledge"]["card_url"] or await self.ask_for_card_page(placed)
         await self.save_card(placed, card_url)
         if pledger.withdraws:
             await self.withdraw(placed)
@@ -96,6 +96,11 @@ class Box:
     def owner(self, placed: Placed) -> Caller:
         """Whoever holds the pledge's link."""
         return self.public.as_bearer(placed.token)
+
+    async def ask_for_card_page(self, placed: Placed) -> str:
+        """The card page could not be opened with the pledge: the rider tries again."""
+        answer = await self.owner(placed).post(f"/api/pledges/{placed.id}/card", may_repeat=True)
+        return str(answer["card_url"])
 
     async def save_card(self, placed: Placed, card_url: str) -> None:
         """The rider types a card into the hosted page and mostly comes back; the webhook tells of the others."""

@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 
-from app.core.clock import Mark, shift_clock
+from app.core.clock import Mark, busload_now, shift_clock
 from app.core.database import Pool, open_pool, transaction
 from app.stage.errors import StageError
 from app.stage.private_stack import PrivateStack, private_stack
@@ -53,11 +53,31 @@ class Theatre(msgspec.Struct, frozen=True, kw_only=True):
             raise StageError("this service has none of the world's operators: run `busload seed` on its database first")
         return found
 
+    async def now(self) -> datetime:
+        """The service's time."""
+        if self.pool is None:
+            return datetime.now(UTC)
+        async with self.pool.acquire() as conn:
+            return await busload_now(conn)
+
     async def jump(self, shift: timedelta) -> None:
         """Lets a private stack's clock run ahead of real time; elsewhere time passes by itself."""
         if self.pool is not None:
             async with transaction(self.pool) as conn:
                 await shift_clock(conn, shift)
+
+    async def jump_to(self, moment: datetime) -> None:
+        """The same, to a moment; returns once nothing that has become due by then waits to be fired."""
+        if self.pool is None:
+            return
+        pool = self.pool
+        await self.jump(moment - datetime.now(UTC))
+
+        async def swept() -> bool:
+            overdue = await pool.fetchval("SELECT count(*) FROM timers WHERE fired_at IS NULL AND due_at <= busload_now()")
+            return bool(overdue == 0)
+
+        await until(swept, f"everything due by {moment:%d %B %H:%M} to happen")
 
 
 @asynccontextmanager
