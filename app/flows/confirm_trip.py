@@ -33,8 +33,17 @@ async def confirm_within(conn: Connection, trip: Trip, *, tipped_by: UUID | None
     active = await pledges.lock_pledges_of_trip(conn, trip.id, [PledgeState.ACTIVE])
     await pledges.set_pledge_states(conn, [pledge.id for pledge in active], come_from=[PledgeState.ACTIVE], go_to=PledgeState.CONFIRMED)
     await collect_fares(conn, trip, active)
+    await tell_partner(conn, trip)
     await tell(conn, "trip", trip.id)
     await tell(conn, "event", trip.event_id)
+
+
+async def tell_partner(conn: Connection, trip: Trip) -> None:
+    """The event's partner hears that the trip runs."""
+    event = await events.get_event(conn, trip.event_id)
+    if event is not None and event.partner_id is not None:
+        data = {"trip": trip.public_code, "event": event.public_code}
+        await queue_news(conn, event.partner_id, "trip.confirmed", subject_id=trip.id, data=data)
 
 
 async def collect_fares(conn: Connection, trip: Trip, confirmed: Sequence[Pledge]) -> None:
@@ -45,10 +54,6 @@ async def collect_fares(conn: Connection, trip: Trip, confirmed: Sequence[Pledge
     collect_until = max(now, min(now + COLLECTION_WINDOW, event.booking_closes_at))
     await make_due(conn, [fare_of(pledge, trip, event, collect_until) for pledge in confirmed])
     await queue_mails(conn, [confirmed_mail(pledge, trip, event) for pledge in confirmed])
-    if event.partner_id is not None:
-        await queue_news(
-            conn, event.partner_id, "trip.confirmed", subject_id=trip.id, data={"trip": trip.public_code, "event": event.public_code}
-        )
 
 
 def fare_of(pledge: Pledge, trip: Trip, event: Event, collect_until: datetime) -> NewPayment:
