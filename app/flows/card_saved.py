@@ -17,6 +17,7 @@ from app.domain.pledges import store as pledges
 from app.domain.pledges.model import SECURED, Pledge, PledgeState, SavedCard
 from app.domain.trips import store as trips
 from app.domain.trips.model import SELLING, Trip, TripState
+from app.domain.trips.store import TripLock
 from app.flows.secure_pledge import over_card_cap, secure_within
 
 log = logger(__name__)
@@ -31,13 +32,13 @@ async def look_at_card_page(pool: Pool, pledge_id: UUID, *, gateway: PaymentGate
     return await card_saved(pool, pledge_id, await gateway.fetch_setup_session(pledge.setup_session_ref))
 
 
-async def card_saved(pool: Pool, pledge_id: UUID, outcome: SetupOutcome) -> Pledge | None:
+async def card_saved(pool: Pool, pledge_id: UUID, outcome: SetupOutcome, *, lock_trip: TripLock = trips.lock_trip) -> Pledge | None:
     """Draws the consequence of a card page's end; repeating it changes nothing."""
     card = card_of(outcome)
     async with transaction(pool) as conn:
         await act_as(conn, "rider", "card saved")
         trip_id = await pledges.find_trip_of(conn, pledge_id)
-        trip = await trips.lock_trip(conn, trip_id) if trip_id else None
+        trip = await lock_trip(conn, trip_id) if trip_id else None
         if trip is None:
             return None
         pledge = await pledges.lock_pledge(conn, pledge_id)

@@ -22,6 +22,7 @@ from app.domain.pledges import store as pledges
 from app.domain.pledges.model import HOLD, MAX_PEOPLE, MAX_PEOPLE_PER_CARD, NewPledge, Pledge, PledgeState, SavedCard
 from app.domain.trips import store as trips
 from app.domain.trips.model import BOTH_LEGS, Trip, check_room, check_selling, price_for
+from app.domain.trips.store import TripLock
 from app.flows.secure_pledge import over_card_cap, secure_within
 
 MAX_NAME, MAX_PHONE, MAX_NEEDS = 120, 40, 1000
@@ -92,8 +93,9 @@ def contact_faults(wish: PledgeWish) -> list[FieldError]:
 
 
 async def place_pledge(
-    pool: Pool, trip_id: UUID, wish: PledgeWish, *, key: str, body: bytes, secret: str, account_id: UUID | None, partner_key_id: UUID | None
-) -> PlacedPledge:
+    pool: Pool, trip_id: UUID, wish: PledgeWish, *, key: str, body: bytes, secret: str, account_id: UUID | None,
+    partner_key_id: UUID | None, lock_trip: TripLock = trips.lock_trip,
+) -> PlacedPledge:  # fmt: skip
     """Places a pledge, or returns the one the same key placed. Refusals carry their own codes and leave nothing behind."""
     check_wish(wish)
     pledge_id = new_id()
@@ -105,7 +107,7 @@ async def place_pledge(
             again = await pledges.get_pledge(conn, before)
             assert again is not None
             return PlacedPledge(pledge=again, manage_token=derived_token(secret, "manage", before), replayed=True)
-        trip = await trips.lock_trip(conn, trip_id)
+        trip = await lock_trip(conn, trip_id)
         if trip is None:
             raise NotFound("There is no such trip. The event's page lists those it has.", code="unknown_trip")
         card = await find_card(conn, wish, account_id)

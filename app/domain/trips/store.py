@@ -1,10 +1,13 @@
 """SQL of trips, their stops and their confirmation."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from uuid import UUID
 
 from app.core.database import Connection, fetch_all, fetch_maybe
 from app.domain.trips.model import Trip, TripState
+
+TripLock = Callable[[Connection, UUID], Awaitable[Trip | None]]  # how a flow takes its trip; tests pass one that does not lock
 
 
 async def add_trip(conn: Connection, trip: Trip) -> None:
