@@ -96,7 +96,7 @@ async def test_leaving_with_people_missing_needs_a_second_tap_and_the_last_stop_
     await page.get_by_role("button", name="Ada Lovelace: all 3 aboard").click()
     for name in ("Leave National Mall", "Leave Liberty Avenue", "Leave Union Station", "End the duty"):
         await page.get_by_role("button", name=name).click()
-    await expect(page.locator(".duty-news")).to_contain_text("The duty is over", timeout=20_000)
+    await expect(page.locator(".duty-news:not(.duty-ask)")).to_contain_text("The duty is over", timeout=20_000)
     await expect(status(page)).to_contain_text("All sent")
     assert await aboard(day) == {("Eve", 1, "outbound")} | {("Ada", n, "return") for n in (1, 2, 3)}
 
@@ -105,7 +105,7 @@ async def test_an_incident_is_told_with_one_tap_after_its_button(phone: BrowserC
     page = await open_duty(phone, day)
     await page.get_by_role("button", name="Incident").click()
     await page.get_by_role("button", name="30 min late").click()
-    await expect(page.locator(".duty-news")).to_contain_text("runs about 30 minutes late", timeout=20_000)
+    await expect(page.locator(".duty-news:not(.duty-ask)")).to_contain_text("runs about 30 minutes late", timeout=20_000)
     assert await day.db.fetchval("SELECT count(*) FROM mails WHERE template = 'incident_rider'") >= 3
 
 
@@ -144,13 +144,17 @@ async def test_the_position_is_shared_while_wanted(phone: BrowserContext, day: D
     await phone.grant_permissions(["geolocation", "camera"])
     await phone.set_geolocation({"latitude": 41.88, "longitude": -87.64, "accuracy": 12})
     page = await open_duty(phone, day)
-    await page.get_by_role("button", name="Share the bus's position").click()
+    await page.get_by_role("button", name="Share position").click()
 
     async def seen() -> bool:
         return bool(await day.db.fetchval("SELECT count(*) FROM positions WHERE duty_id = $1", day.duty))
 
     await wait_until_async(seen, "a position")
     await expect(status(page)).to_contain_text("position shared")
+    await page.reload()
+    await expect(status(page)).to_contain_text("position shared")
+    await page.get_by_role("button", name="Position is shared: stop").click()
+    await expect(status(page)).not_to_contain_text("position shared")
 
 
 async def test_a_closed_link_leaves_nothing_on_the_phone(phone: BrowserContext, day: Day) -> None:

@@ -15,7 +15,7 @@ const token = location.pathname.split("/")[2];
 const app = document.getElementById("duty-app");
 const status = document.getElementById("duty-status");
 
-const state = { sheet: null, waiting: [], step: 0, signal: "unknown", refused: [], offset: 0, news: null, sharing: false, leaving: false, trouble: "" };
+const state = { sheet: null, waiting: [], step: 0, signal: "unknown", refused: [], offset: 0, news: null, sharing: false, asked: false, leaving: false, trouble: "" };
 let store;
 let search = null;
 let undo = null;
@@ -33,8 +33,10 @@ async function begin() {
   state.offset = (await store.kept("offset")) ?? 0;
   state.refused = (await store.kept("refused")) ?? [];
   state.waiting = await store.waiting();
+  const sharing = await store.kept("sharing");
+  state.asked = sharing !== undefined;
   draw();
-  if (await store.kept("sharing")) share(true);
+  if (sharing) share(true);
   await sync();
   void keepOffline();
   window.addEventListener("online", () => void sync());
@@ -192,6 +194,7 @@ function share(wanted) {
   stopSharing?.();
   stopSharing = null;
   state.sharing = wanted;
+  state.asked = true;
   void store.keep("sharing", wanted);
   if (wanted)
     stopSharing = watchPosition(
@@ -257,6 +260,7 @@ function paint() {
   app.replaceChildren(
     ...notices(),
     nextStop(step, state.step, all.length, roll, now(), actions),
+    ask(),
     checked ? partyList(step.parties, step.leg, roll, actions) : step.kind === "set-down" ? offList(step.parties) : "",
     leaveButton(step, roll, checked),
     h("details", { class: "duty-more", open: app.querySelector(".duty-more")?.open }, h("summary", {}, "All stops"), stepList(all, state.step, roll, actions)),
@@ -275,6 +279,16 @@ function notices() {
       h("div", { class: "duty-news", "data-tone": "bad", role: "alert" }, h("span", {}, h("strong", {}, "Not taken by the server: "), state.refused.join(" · ")), h("button", { class: "button", type: "button", onclick: () => void clearRefused() }, "Seen")),
     state.sheet.ended_at && h("p", { class: "duty-news", "data-tone": "good" }, "The duty is over. Thank you."),
   ].filter(Boolean);
+}
+
+function ask() {
+  if (state.asked || state.sheet.ended_at) return "";
+  return h(
+    "div",
+    { class: "duty-news duty-ask" },
+    h("span", {}, "May riders see where this bus is while the duty runs?"),
+    h("div", { class: "duty-buttons" }, h("button", { class: "button button-primary", type: "button", onclick: () => share(true) }, "Share position"), h("button", { class: "button", type: "button", onclick: () => share(false) }, "Not now")),
+  );
 }
 
 async function clearRefused() {
