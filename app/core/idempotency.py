@@ -4,6 +4,7 @@ import hashlib
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from app.core.database import Connection
 from app.core.errors import Conflict, Refusal
@@ -25,6 +26,13 @@ class KeyMissing(Refusal):
     code = "idempotency_key_missing"
     status = 400
     title = "An Idempotency-Key is needed"
+
+
+class KeyedRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that moves money: its Idempotency-Key and the body that the key stands for."""
+
+    key: str
+    body: bytes
 
 
 def check_key(key: str | None) -> str:

@@ -5,6 +5,7 @@ from uuid import UUID
 from app.core.audit import act_as
 from app.core.database import Connection, Pool, transaction
 from app.core.errors import NotFound
+from app.core.idempotency import KeyedRequest, claim_key
 from app.core.live import tell
 from app.core.timers import clear_timer
 from app.domain.events import store as events
@@ -22,10 +23,12 @@ from app.flows.seats_freed import free_seats_within
 LIVE = (PledgeState.PENDING_CARD, PledgeState.ACTIVE, PledgeState.CONFIRMED, PledgeState.PAID)
 
 
-async def cancel_trip(pool: Pool, trip_id: UUID, *, actor: str, reason: str) -> Trip:
-    """Cancels a trip; again is no error. Raises Conflict once it has departed or expired."""
+async def cancel_trip(pool: Pool, trip_id: UUID, *, actor: str, reason: str, request: KeyedRequest | None = None) -> Trip:
+    """Cancels a trip; again is no error. Raises Conflict once it has departed or expired, KeyReused for a key of another request."""
     async with transaction(pool) as conn:
         await act_as(conn, actor, reason)
+        if request is not None:
+            await claim_key(conn, scope=f"cancel:{trip_id}", key=request.key, body=request.body, effect_id=trip_id)
         seen = await trips.get_trip(conn, trip_id)
         event = await events.lock_event(conn, seen.event_id) if seen is not None else None
         gone = await cancel_trip_within(conn, trip_id, reason=reason)

@@ -9,6 +9,7 @@ from app.core.audit import act_as, record_change
 from app.core.clock import busload_now
 from app.core.database import Connection, Pool, transaction
 from app.core.errors import Conflict, Invalid, NotFound
+from app.core.idempotency import KeyedRequest, claim_key
 from app.core.live import tell
 from app.core.timers import set_timer
 from app.domain.events import store as events
@@ -125,10 +126,12 @@ def moved_mail(pledge: Pledge, event: Event, move: EventMove, until: datetime) -
     )  # fmt: skip
 
 
-async def cancel_event(pool: Pool, event_id: UUID, *, actor: str, reason: str) -> Event:
-    """Cancels an event and every trip that can still be; all money goes back. Again is no error."""
+async def cancel_event(pool: Pool, event_id: UUID, *, actor: str, reason: str, request: KeyedRequest | None = None) -> Event:
+    """Cancels an event and every trip that can still be; all money goes back. Again is no error; KeyReused for a key of another request."""
     async with transaction(pool) as conn:
         await act_as(conn, actor, reason)
+        if request is not None:
+            await claim_key(conn, scope=f"cancel:{event_id}", key=request.key, body=request.body, effect_id=event_id)
         event = await events.lock_event(conn, event_id)
         if event is None:
             raise NotFound("There is no such event.", code="unknown_event")

@@ -11,7 +11,7 @@ from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from app.core.database import Pool
 from app.core.errors import NotFound
-from app.core.idempotency import check_key
+from app.core.idempotency import KeyedRequest, check_key
 from app.domain.events import store as events
 from app.domain.trips import store as trips
 from app.domain.trips.model import Trip
@@ -162,8 +162,8 @@ async def post_cancel(
 ) -> TripView:
     """Cancels a trip: every charge goes back, everyone is told. Needs an Idempotency-Key, because money moves."""
     actor.require_organiser()
-    check_key(idempotency_key)
-    return await show(pool, settings, await cancel_trip(pool, trip_id, actor=actor.audit_name, reason=data.reason))
+    request = KeyedRequest(key=check_key(idempotency_key), body=msgspec.json.encode(data))
+    return await show(pool, settings, await cancel_trip(pool, trip_id, actor=actor.audit_name, reason=data.reason, request=request))
 
 
 @post("/api/events/{event_id:uuid}/cancel", tags=["organiser"], status_code=200)
@@ -177,8 +177,8 @@ async def post_cancel_event(
 ) -> EventView:
     """Cancels an event with all of its trips; every charge goes back."""
     actor.require_organiser()
-    check_key(idempotency_key)
-    return view_event(await cancel_event(pool, event_id, actor=actor.audit_name, reason=data.reason), settings.base_url)
+    request = KeyedRequest(key=check_key(idempotency_key), body=msgspec.json.encode(data))
+    return view_event(await cancel_event(pool, event_id, actor=actor.audit_name, reason=data.reason, request=request), settings.base_url)
 
 
 class MoveEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
