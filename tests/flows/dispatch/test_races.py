@@ -20,7 +20,7 @@ WITH_LOCKS_S, WITHOUT_S = 1.0, 60.0  # with locks the other one cannot come befo
 
 
 class Meddled:
-    """A connection that waits for the other one before it counts open duties, and that may be made to forget its row locks."""
+    """A connection that waits for the other one around counting open duties, and that may be made to forget its row locks."""
 
     def __init__(self, conn: Any, barrier: asyncio.Barrier, *, locks: bool) -> None:
         self._conn, self._barrier, self._locks = conn, barrier, locks
@@ -28,20 +28,26 @@ class Meddled:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._conn, name)
 
-    async def _meet(self, sql: str) -> str:
-        if MEETING in " ".join(sql.split()):
-            with suppress(TimeoutError, asyncio.BrokenBarrierError):
-                await asyncio.wait_for(self._barrier.wait(), WITH_LOCKS_S if self._locks else WITHOUT_S)
+    async def _meet(self) -> None:
+        with suppress(TimeoutError, asyncio.BrokenBarrierError):
+            await asyncio.wait_for(self._barrier.wait(), WITH_LOCKS_S if self._locks else WITHOUT_S)
+
+    def _unlocked(self, sql: str) -> str:
         return sql if self._locks else re.sub(r"FOR NO KEY UPDATE( OF \w+)?", "", sql)
 
     async def fetch(self, sql: str, *args: object) -> Any:
-        return await self._conn.fetch(await self._meet(sql), *args)
+        return await self._conn.fetch(self._unlocked(sql), *args)
 
     async def fetchrow(self, sql: str, *args: object) -> Any:
-        return await self._conn.fetchrow(await self._meet(sql), *args)
+        return await self._conn.fetchrow(self._unlocked(sql), *args)
 
     async def fetchval(self, sql: str, *args: object) -> Any:
-        return await self._conn.fetchval(await self._meet(sql), *args)
+        if MEETING not in " ".join(sql.split()):
+            return await self._conn.fetchval(self._unlocked(sql), *args)
+        await self._meet()
+        counted = await self._conn.fetchval(sql, *args)
+        await self._meet()  # nobody commits before both have counted
+        return counted
 
 
 class MeddledPool:
