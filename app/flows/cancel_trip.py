@@ -6,6 +6,7 @@ from app.core.audit import act_as
 from app.core.database import Connection, Pool, transaction
 from app.core.errors import NotFound
 from app.core.idempotency import KeyedRequest, claim_key
+from app.core.ids import new_id
 from app.core.live import tell
 from app.core.timers import clear_timer
 from app.domain.events import store as events
@@ -28,7 +29,7 @@ async def cancel_trip(pool: Pool, trip_id: UUID, *, actor: str, reason: str, req
     async with transaction(pool) as conn:
         await act_as(conn, actor, reason)
         if request is not None:
-            await claim_key(conn, scope=f"cancel:{trip_id}", key=request.key, body=request.body, effect_id=trip_id)
+            await claim_key(conn, scope=f"cancel:{trip_id}", key=request.key, body=request.body, effect_id=new_id())
         seen = await trips.get_trip(conn, trip_id)
         event = await events.lock_event(conn, seen.event_id) if seen is not None else None
         gone = await cancel_trip_within(conn, trip_id, reason=reason)

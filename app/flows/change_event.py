@@ -10,6 +10,7 @@ from app.core.clock import busload_now
 from app.core.database import Connection, Pool, transaction
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.idempotency import KeyedRequest, claim_key
+from app.core.ids import new_id
 from app.core.live import tell
 from app.core.timers import set_timer
 from app.domain.events import store as events
@@ -131,7 +132,7 @@ async def cancel_event(pool: Pool, event_id: UUID, *, actor: str, reason: str, r
     async with transaction(pool) as conn:
         await act_as(conn, actor, reason)
         if request is not None:
-            await claim_key(conn, scope=f"cancel:{event_id}", key=request.key, body=request.body, effect_id=event_id)
+            await claim_key(conn, scope=f"cancel:{event_id}", key=request.key, body=request.body, effect_id=new_id())
         event = await events.lock_event(conn, event_id)
         if event is None:
             raise NotFound("There is no such event.", code="unknown_event")
