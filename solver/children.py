@@ -62,6 +62,14 @@ class Improved:
     iterations: int
 
 
+@dataclass(frozen=True)
+class Proof:
+    """A bound from the exact programme (minor units), and the draft it found."""
+
+    minor: int
+    draft: Draft | None
+
+
 class Child:
     """One process; `problem` is sent once, before the first task."""
 

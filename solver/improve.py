@@ -16,7 +16,7 @@ from solver.admit import Gate
 from solver.children import Slice
 from solver.draft import Draft, Duty, make_duty, needed_stops
 from solver.instance import Ints
-from solver.milp import NO_UPPER, Programme, solve_integer, solve_linear
+from solver.milp import NO_UPPER, Programme, restricted, solve_integer, solve_linear
 from solver.neighbourhood import MAX_COLUMNS, Books, Columns, Demand, columns_of, demand_of
 from solver.paths import stop_bits
 from solver.pricing import EMPTY_PATHS, NEVER, Paths, price_many
@@ -302,19 +302,3 @@ def covering(demand: Demand, columns: Columns, klasses: Ints, free: Ints, now: i
         columns=numbers.astype(np.int64),
         values=values.astype(np.float64),
     ), slack
-
-
-def restricted(programme: Programme, keep: Ints) -> Programme:
-    """The programme over some of its columns."""
-    place = np.full(len(programme.cost), -1, np.int64)
-    place[keep] = np.arange(len(keep))
-    inside = place[programme.columns] >= 0
-    return Programme(
-        cost=programme.cost[keep],
-        upper=programme.upper[keep],
-        low=programme.low,
-        high=programme.high,
-        rows=programme.rows[inside],
-        columns=place[programme.columns[inside]],
-        values=programme.values[inside],
-    )

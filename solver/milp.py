@@ -123,3 +123,34 @@ def solve_integer(programme: Programme, *, work: float, seconds: float, workers:
     primal = result.solutions[0].primal_solution
     proven = reason == result_pb2.TERMINATION_REASON_OPTIMAL
     return IntegerAnswer(value=primal.objective_value, x=np.rint(np.array(primal.variable_values.values)), bound=bound, proven=proven)
+
+
+def restricted(programme: Programme, keep: Ints) -> Programme:
+    """The programme over some of its columns."""
+    place = np.full(len(programme.cost), -1, np.int64)
+    place[keep] = np.arange(len(keep))
+    inside = place[programme.columns] >= 0
+    return Programme(
+        cost=programme.cost[keep],
+        upper=programme.upper[keep],
+        low=programme.low,
+        high=programme.high,
+        rows=programme.rows[inside],
+        columns=place[programme.columns[inside]],
+        values=programme.values[inside],
+    )
+
+
+def below(programme: Programme, most: float) -> Programme:
+    """The programme with a row that asks for a cost of at most so much."""
+    row, count = len(programme.low), len(programme.cost)
+    priced = np.flatnonzero(programme.cost)
+    return Programme(
+        cost=programme.cost,
+        upper=programme.upper,
+        low=np.concatenate([programme.low, [-NO_UPPER]]),
+        high=np.concatenate([programme.high, [most]]),
+        rows=np.concatenate([programme.rows, np.full(len(priced), row)]),
+        columns=np.concatenate([programme.columns, np.arange(count)[priced]]),
+        values=np.concatenate([programme.values, programme.cost[priced]]),
+    )

@@ -117,7 +117,7 @@ class Sets:
     pairs: list[tuple[Label | None, Label | None]]
 
 
-def feasible_sets(books: Books, demand: Demand, room: int) -> Sets | None:
+def feasible_sets(books: Books, demand: Demand, room: int, most: int = MAX_SETS) -> Sets | None:
     """All sets of points that one bus could visit, grown point by point; None if there are too many."""
     limit, count = books.instance.max_stops, len(demand.points)
     bits = [tuple(1 << point[0] if point[1][leg] else 0 for leg in (0, 1)) for point in demand.points]
@@ -141,7 +141,7 @@ def feasible_sets(books: Books, demand: Demand, room: int) -> Sets | None:
                 owner += [len(members)] * len(found)
                 members.append(grown)
                 pairs += found
-                if len(members) > MAX_SETS:
+                if len(members) > most:
                     return None
         level = wider
     table = np.array([[chosen >> p & 1 for p in range(count)] for chosen in members], np.int64).reshape(len(members), count)

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from solver.admit import Gate
-from solver.children import Answer, BoundNote, Crew, Improved, Job, Slice
+from solver.children import Answer, BoundNote, Crew, Improved, Job, Proof, Slice
 from solver.draft import Draft, Duty
 from solver.instance import Instance, Ints
 from solver.opening import Opening
@@ -27,6 +27,9 @@ SECTOR_DUTIES = 24  # per child, below which sectors would be too small to be wo
 SHARE_EVERY = 4  # rounds after which all copies start from the best again
 LAST_PROOF_S = 0.4
 UNHURRIED_S = 600.0  # a safety net where iterations are the limit
+EXACT_DUTIES = 12
+EXACT_WORK = 5.0  # deterministic seconds where iterations are the limit
+EXACT_S, EXACT_SHARE, WARM_SHARE = 60.0, 0.8, 0.2  # the exact programme's time, and the search's before it
 LATE_S = 5.0  # how long past its slice a child may be before it is given up
 
 
@@ -39,6 +42,7 @@ class SearchLike(Protocol):
     bound: int | None
     bounded: frozenset[int]
     iterations: int
+    optimal: bool
     seed: int
     threads: int
     opening: Opening
@@ -50,6 +54,8 @@ class SearchLike(Protocol):
     def offer(self, draft: Draft) -> None: ...
 
     def report(self, phase: str) -> None: ...
+
+    def left_able(self) -> bool: ...
 
     def by_iterations(self) -> int | None: ...
 
@@ -66,12 +72,26 @@ class Rounds:
         """Until the search is over."""
         if self.search.opening.published is None:
             self.openings()
+            self.prove()
             self.improve_until(0.0)
         else:  # a re-solve is short and starts close to its end: the bound comes last
             self.improve_until(PROOF_SHARE * self.search.remaining_s())
             self.openings()
             self.improve_until(0.0)
         self.prove_again(LAST_PROOF_S)
+
+    def prove(self) -> None:
+        """The exact programme, where everyone who can be served is and the problem is small enough for the attempt."""
+        search = self.search
+        if search.over() or search.left_able() or len(search.best.duties) > EXACT_DUTIES:
+            return
+        timed = search.by_iterations() is None
+        self.improve_until(search.remaining_s() * (1 - WARM_SHARE) if timed else 0.0, rounds=1)
+        if not search.over():
+            seconds = min(EXACT_S, EXACT_SHARE * search.remaining_s()) if timed else EXACT_WORK
+            self.work_off(
+                [[(Job("exact", {"draft": search.best, "seconds": seconds, "longest_s": seconds if timed else UNHURRIED_S}), seconds)]]
+            )
 
     def prove_again(self, seconds: float) -> None:
         """A new bound if others are served now than those the bound is for."""
@@ -88,11 +108,12 @@ class Rounds:
         while self.crew.busy(seat) and time.monotonic() < until:
             self.crew.poll(0.05, lambda _, answer: self.receive(answer))
 
-    def improve_until(self, left_s: float) -> None:
-        """Rounds until the search is over, or no more than so many seconds are left."""
-        while not self.search.over() and self.search.best.duties and self.search.remaining_s() > left_s:
+    def improve_until(self, left_s: float, rounds: int | None = None) -> None:
+        """Rounds until the search is over, no more than so many seconds are left, or there were enough of them."""
+        while not self.search.over() and self.search.best.duties and self.search.remaining_s() > left_s and rounds != 0:
             self.improve_once(left_s)
             self.round += 1
+            rounds = None if rounds is None else rounds - 1
 
     def openings(self) -> None:
         """Bound, dive and routing; each seat works off its own list of jobs."""
@@ -162,6 +183,11 @@ class Rounds:
                 self.search.report("bound")
         elif isinstance(value, Draft):
             self.search.offer(value)
+        elif isinstance(value, Proof):
+            if value.draft is not None:
+                self.search.offer(value.draft)
+            self.receive(Answer(final=True, value=BoundNote(value.minor)))
+            self.search.optimal = self.search.bound == self.search.best.cost and not self.search.left_able()
         elif isinstance(value, Improved):
             self.search.iterations += value.iterations
             self.search.offer(value.draft)

@@ -111,6 +111,10 @@ class Search:
         extra = sum(published.penalty(duty) for duty in draft.duties) if published else 0
         return draft.persons_left(self.instance), draft.cost + extra
 
+    def left_able(self) -> bool:
+        """Whether someone is left behind who could ride if there were more seats."""
+        return any(self.gate.servable(party) for party in self.best.left)
+
     def by_iterations(self) -> int | None:
         """The number of neighbourhoods to stop at, if that and not the clock is the limit."""
         return self.stop.iteration_limit if self.stop.time_limit_s is None else None

@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 from solver.admit import Gate
 from solver.bound import Bound, Needs, column_of, needs_of
-from solver.children import BoundNote, Improved, Job, Slice
+from solver.children import BoundNote, Improved, Job, Proof, Slice
 from solver.dive import Dive
 from solver.draft import Draft
+from solver.exact import Exact
 from solver.improve import Improver
 from solver.instance import Instance, Ints
 from solver.legs import Column
@@ -30,6 +31,7 @@ class Desk:
         self.gate = Gate(instance)
         self._columns: list[Column] = []
         self._max_stops: int | None = None
+        self._modes: list[list[int]] = []
         self._improver: Improver | None = None
 
     def work(self, job: Job) -> object:
@@ -38,6 +40,7 @@ class Desk:
             "route": self.route,
             "bound": self.bound,
             "dive": self.dive,
+            "exact": self.exact,
             "improve": self.improve,
             "withdraw": self.withdraw,
         }
@@ -55,7 +58,7 @@ class Desk:
         try:
             work, self._max_stops = self._paths(needs)
             work.run(seconds=seconds, upper=float(draft.cost), on_better=self._tell_bound if not self._max_stops else None, start=start)
-            self._columns = work.columns
+            self._columns, self._modes = work.columns, work.modes
             if self._max_stops:
                 work = self._whole(needs, until)
                 work.run(seconds=until - time.monotonic(), upper=float(draft.cost), on_better=self._tell_bound, start=self._columns)
@@ -83,6 +86,11 @@ class Desk:
             except TooManyPaths:
                 pass
         return Bound(self.instance, needs, star=True)
+
+    def exact(self, draft: Draft, seconds: float, longest_s: float) -> Proof | None:
+        """A proof for a small problem, after its bound; None where that is out of reach."""
+        exact = Exact(self.gate, draft)
+        return exact.run(seconds, longest_s=longest_s) if exact.suits(self._modes) else None
 
     def dive(self, draft: Draft, seconds: float) -> Draft | None:
         """A draft out of the bound's programme."""
