@@ -57,7 +57,8 @@ async def draw_consequence(conn: Connection, pledge: Pledge, payment: Payment) -
 
 
 async def tell_rider(conn: Connection, pledge: Pledge, payment: Payment, template: str) -> None:
-    """A receipt, or what to do about a charge that did not work."""
+    """A receipt, or what to do about a charge that did not work; its times are on the clock of the trip."""
+    trip = await trips.get_trip(conn, pledge.trip_id)
     await queue_mail(
         conn, dedupe_key=f"{template}:{payment.id}:{payment.attempts}", recipient=pledge.email, template=template, locale=pledge.locale,
         subject_id=pledge.id,
@@ -66,5 +67,6 @@ async def tell_rider(conn: Connection, pledge: Pledge, payment: Payment, templat
             "currency": payment.currency, "card": pledge.card_label, "needs_action": payment.state is PaymentState.NEEDS_ACTION,
             "next_attempt_at": payment.next_attempt_at.isoformat() if payment.next_attempt_at else None,
             "collect_until": payment.collect_until.isoformat(), "description": payment.description,
+            "zone": trip.zone if trip else "UTC",
         },
     )  # fmt: skip
