@@ -10,6 +10,7 @@ from litestar.params import FromPath
 from litestar.response import Template
 
 from app.core.database import Pool
+from app.surfaces.organiser import words
 from app.surfaces.organiser.reading import EventMoney, event_by_code, read_money
 from app.web.actors import CurrentActor
 from app.web.pages import page
@@ -22,7 +23,7 @@ async def money_page(request: Request[Any, Any, Any], code: FromPath[str], pool:
     async with pool.acquire() as conn:
         event = await event_by_code(conn, code)
         money = await read_money(conn, event)
-    return page(request, "organiser/money.html", actor=actor, event=event, money=money)
+    return page(request, "organiser/money.html", actor=actor, event=event, money=money, words=words)
 
 
 @get("/organiser/events/{code:str}/money.csv", include_in_schema=False)

@@ -18,6 +18,7 @@ from app.flows.cancel_trip import cancel_trip
 from app.flows.change_event import cancel_event
 from app.flows.plan_event import create_event, create_trip, ease_trip, open_trip
 from app.flows.propose_stop import decide_stop
+from app.surfaces.organiser import words
 from app.surfaces.organiser.forms import EaseForm, EventForm, ReasonForm, TripForm, event_wish, moment, trip_wish
 from app.surfaces.organiser.reading import event_by_code, read_trip_sheet, trip_by_code
 from app.web.actors import CurrentActor
@@ -155,7 +156,7 @@ async def show_trip(
     async with pool.acquire() as conn:
         trip, event = await trip_by_code(conn, code)
         stops, found, trail = await read_trip_sheet(conn, trip)
-    names = {trip.id: "the trip", **{pledge.id: f"pledge {pledge.public_code}" for pledge in found}}
+    names = {trip.id: "The trip", **{pledge.id: f"Pledge {pledge.public_code}" for pledge in found}}
     return page(
         request,
         "organiser/trip.html",
@@ -167,6 +168,7 @@ async def show_trip(
         pledges=found,
         trail=trail[::-1],
         names=names,
+        words=words,
         errors=errors,
     )
 

@@ -1,0 +1,58 @@
+"""What the books, the trail and the banks say, in an organiser's words. What is not listed shows as it is, spelt with spaces."""
+
+ACCOUNTS = {
+    "stripe:clearing": "Held at Stripe",
+    "riders:fares": "Riders' fares",
+    "house:stripe_fees": "Stripe's fees",
+    "house:subsidy": "Paid by the house",
+}
+MOVEMENTS = {"charge": "Charge", "charge_fee": "Stripe's fee", "refund": "Refund", "subsidy": "Subsidy"}
+ACTORS = {
+    "rider": "Rider",
+    "timer": "A deadline",
+    "worker": "The service",
+    "organiser": "Organiser",
+    "operator": "Operator",
+    "stripe": "Stripe",
+}
+REFUSALS = {
+    "approve_with_id": "The bank could not be asked",
+    "authentication_required": "The bank wants the rider's approval",
+    "card_velocity_exceeded": "Over the card's limit",
+    "do_not_honor": "The bank said no",
+    "expired_card": "The card has expired",
+    "generic_decline": "The bank said no",
+    "incorrect_cvc": "Wrong security code",
+    "insufficient_funds": "Not enough money on the card",
+    "lost_card": "The card is reported lost",
+    "processing_error": "The bank's fault",
+    "stolen_card": "The card is reported stolen",
+}
+
+
+def spelt(word: str) -> str:
+    """`card_declined` as `Card declined`."""
+    text = word.replace("_", " ").replace(":", ": ").strip()
+    return text[:1].upper() + text[1:]
+
+
+def account_word(account: str) -> str:
+    """What a ledger account holds."""
+    return ACCOUNTS.get(account) or spelt(account)
+
+
+def movement_word(kind: str) -> str:
+    """What moved money."""
+    return MOVEMENTS.get(kind) or spelt(kind)
+
+
+def actor_word(actor: str) -> str:
+    """Who did it: the role; ids of people stay in the database."""
+    role = actor.split(":", 1)[0]
+    return ACTORS.get(role) or spelt(role)
+
+
+def refusal_word(decline_code: str, error_code: str) -> str:
+    """Why a card was not charged, the bank's reason before Stripe's."""
+    code = decline_code or error_code
+    return REFUSALS.get(code) or spelt(code)
