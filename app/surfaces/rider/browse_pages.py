@@ -100,18 +100,19 @@ def place_of(lat: str | None, lon: str | None) -> tuple[float, float] | None:
 
 
 async def event_cards(conn: Connection, found: list[Event], base_url: str) -> list[EventCard]:
-    """Events with their public trips."""
+    """Events with their public trips, those on sale first."""
     by_event: dict[UUID, list[Trip]] = {event.id: [] for event in found}
     for trip in await read_public_trips(conn, list(by_event)):
         by_event[trip.event_id].append(trip)
     cards = []
     for event in found:
-        views = [view_trip(trip, event.currency, base_url) for trip in by_event[event.id]]
+        on_sale_first = sorted(by_event[event.id], key=lambda trip: (trip.state not in SELLING, trip.origin))
+        views = [view_trip(trip, event.currency, base_url) for trip in on_sale_first]
         cards.append(
             EventCard(
                 event=view_event(event, base_url),
                 trips=views,
-                from_minor=min((view.price_both_minor for view in views), default=0),
+                from_minor=min((view.price_both_minor for view in views if view.state in SELLING), default=0),
                 selling=sum(view.state in SELLING for view in views),
             )
         )

@@ -29,7 +29,7 @@ from app.flows.open_card_page import open_card_page
 from app.flows.withdraw_pledge import withdraw_pledge
 from app.settings import Settings
 from app.surfaces.rider.reading import NO_PLEDGE
-from app.surfaces.rider.story import headline, story
+from app.surfaces.rider.story import headline, price_note, story
 from app.surfaces.rider.views import TripView, view_event, view_trip
 from app.surfaces.rider.way_back import find_way_back
 from app.web.actors import CurrentActor
@@ -135,6 +135,7 @@ async def show_pledge(
         headline=headline(pledge, sheet.trip, sheet.charges),
         story=story(pledge, sheet.trip, sheet.event, sheet.charges, sheet.refunds),
         settling=settling(sheet),
+        price_note=price_note(pledge, sheet.refunds),
         way_back=way_back,
         **possible(sheet),
     )

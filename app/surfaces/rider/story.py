@@ -68,6 +68,16 @@ def headline(pledge: Pledge, trip: Trip, charges: list[Payment]) -> Headline:
     return Headline(title=told[0], text=told[1], tone=told[2])
 
 
+def price_note(pledge: Pledge, refunds: list[Refund]) -> str:
+    """What the amount on the ticket means by now."""
+    back = sum(refund.amount_minor for refund in refunds if refund.state is not RefundState.FAILED)
+    if pledge.state is P.REFUNDED:
+        return "given back in full"
+    if pledge.state in {P.PAID, P.TRAVELLED, P.NO_SHOW}:
+        return f"paid, {money(back, pledge.currency)} of it came back" if back else "paid"
+    return "at most" if pledge.state in {P.PENDING_CARD, P.ACTIVE, P.CONFIRMED} else "not charged"
+
+
 def story(pledge: Pledge, trip: Trip, event: Event, charges: list[Payment], refunds: list[Refund]) -> list[Chapter]:
     """The pledge's past and, as long as it lives, what comes next."""
     chapters = [done("You pledged", stamp(pledge.created_at, trip.zone), f"{pledge.people} from {trip.origin}")]
