@@ -49,7 +49,7 @@ def answer(request: Request[Any, Any, Any], problem: Problem, headers: dict[str,
 def on_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Response[Any]:
     """An expected refusal: info in the log, its own code, status and sentence for the client."""
     log.info("request.refused", code=refusal.code, status=refusal.status, path=route_of(request))
-    if isinstance(refusal, SignInNeeded) and request.method == "GET" and wants_page(request):
+    if type(refusal) is SignInNeeded and request.method == "GET" and wants_page(request):
         return Redirect(f"/sign-in?next={quote(request.url.path, safe='')}", status_code=303)
     problem = Problem(
         type=f"/problems/{refusal.code}",
