@@ -2,16 +2,19 @@
 // Only what is on screen listens, three streams at most: a browser grants one host six connections over HTTP/1.1.
 const MOST_STREAMS = 3;
 const TIPPED = new Set(["confirmed", "allocated", "departed", "completed"]);
+const SETTLED = { allocated: "Bus assigned", departed: "On the road", completed: "Completed" };
 const ENDED = { expired: "Did not run", cancelled: "Cancelled" };
 const sources = new Map();
 const visible = new Set();
 
 function words(trip) {
   const tipped = TIPPED.has(trip.state);
-  const goal = tipped ? trip.cap : trip.minimum;
+  const settled = SETTLED[trip.state];
+  const goal = settled ? Math.max(1, trip.secured) : tipped ? trip.cap : trip.minimum;
   const left = trip.cap - trip.secured;
   let togo = ENDED[trip.state] || `${Math.max(0, trip.minimum - trip.secured)} to go`;
-  if (tipped) togo = left > 0 ? `Confirmed, ${left} ${left === 1 ? "place" : "places"} left` : "Full";
+  if (settled) togo = settled;
+  else if (tipped) togo = left > 0 ? `Confirmed, ${left} ${left === 1 ? "place" : "places"} left` : "Full";
   return { goal, togo };
 }
 
