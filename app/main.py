@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import uvicorn
 from litestar import Litestar, Request
+from litestar.config.compression import CompressionConfig
 from litestar.config.csrf import CSRFConfig
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -33,6 +34,7 @@ from app.web.security_headers import add_security_headers, page_csp
 from app.web.static_files import static_router
 from app.web.templating import build_environment, template_config
 
+NOT_COMPRESSED = [r"/live$", r"\.(png|jpe?g|webp|ico|woff2|pdf)$"]  # streams go out event by event; the others are compressed already
 STRIPE_CHECKOUT = "https://checkout.stripe.com"
 ROUTES: list[ControllerRouterHandler] = [*health.ROUTES, static_router(), *SURFACE_ROUTES]
 
@@ -121,6 +123,7 @@ def build_app(settings: Settings) -> Litestar:
             cookie_secure=urlsplit(settings.base_url).scheme == "https",
             exclude=["^/api/", "^/w/", "^/static/"],
         ),
+        compression_config=CompressionConfig(backend="gzip", gzip_compress_level=6, minimum_size=1_000, exclude=NOT_COMPRESSED),
         logging_config=LoggingConfig(log_exceptions="always", exception_logging_handler=log_bug, configure_root_logger=False),
         openapi_config=OpenAPIConfig(
             title="Busload", version="1", path="/api/schema", render_plugins=[JsonRenderPlugin()], use_handler_docstrings=True,
