@@ -40,7 +40,7 @@ async function begin() {
   await sync();
   void keepOffline();
   window.addEventListener("online", () => void sync());
-  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && void sync());
+  document.addEventListener("visibilitychange", () => void sync());
 }
 
 // The service's clock as far as we know it: a phone's own may be wrong.

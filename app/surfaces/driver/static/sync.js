@@ -30,6 +30,7 @@ async function call(token, path, body) {
       headers: { authorization: `Bearer ${token}`, ...(body && { "content-type": "application/json" }) },
       body: body && JSON.stringify(body),
       cache: "no-store",
+      keepalive: Boolean(body), // a check-in still arrives when the page is closed meanwhile
       credentials: "omit",
       signal: AbortSignal.timeout(CALL_MS),
     });
@@ -61,9 +62,11 @@ const BODIES = {
   end: () => ({}),
 };
 
-// A check-in by name may be taken back for a moment; until then it stays here, unless the bus has left meanwhile.
+// A check-in by name may be taken back for a moment; until then it stays here, unless the bus has left meanwhile or the
+// phone goes back into a pocket.
 async function ready(store) {
   const items = await store.waiting();
+  if (document.visibilityState === "hidden") return items;
   const left = items.findLastIndex((item) => item.kind === "departure" || item.kind === "end");
   return items.filter((item, index) => index < left || !item.heldUntil || item.heldUntil <= Date.now());
 }
