@@ -9,7 +9,7 @@ from app.core.database import Connection, Pool, transaction
 from app.core.errors import Conflict, NotFound
 from app.core.jobs import enqueue_for
 from app.core.live import tell
-from app.core.timers import set_timer
+from app.core.timers import clear_timer, set_timer
 from app.domain.dispatch.model import Cause
 from app.domain.dispatch.service import resolve
 from app.domain.dispatch.store import snapshots
@@ -75,6 +75,7 @@ async def close_within(conn: Connection, event: Event, *, cause: Cause) -> None:
     if not await end_collection_within(conn, event.id):
         await set_timer(conn, "booking_close", event.id, await busload_now(conn) + SETTLING)
         return
+    await clear_timer(conn, "booking_close", event.id)
     await credit_back_within(conn, event.id)
     await set_timer(conn, "capacity_deadline", event.id, await snapshots.read_seating_deadline(conn, event.id))
     if cause is Cause.ORGANISER:
