@@ -98,7 +98,7 @@ async def note_begin(request: Request[object, object, State]) -> None:
 def build_app(settings: Settings) -> Litestar:
     """The application for these settings; it opens its pool and its gateway when it starts."""
     meters = health.Meters()
-    templates = build_environment(Path(app.surfaces.__file__).parent, base_url=settings.base_url, map_style_url=settings.map_style_url)
+    templates = build_environment(Path(app.surfaces.__file__).parent, base_url=settings.base_url)
     form_origins = [settings.stripe_base or STRIPE_CHECKOUT]
     return Litestar(
         route_handlers=ROUTES,

@@ -22,7 +22,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     smtp_url: str
     mail_from: str
     osrm_url: str | None
-    map_style_url: str | None
     log_level: str
 
 
@@ -38,7 +37,6 @@ REQUIRED = {
 OPTIONAL = {
     "BUSLOAD_MAIL_FROM": "sender of mails (default: busload@ and the host of BUSLOAD_BASE_URL)",
     "BUSLOAD_OSRM_URL": "an OSRM server for travel times (default: great circle x detour)",
-    "BUSLOAD_MAP_STYLE_URL": "a MapLibre style for maps (default: plain outlines served by us)",
     "BUSLOAD_LOG_LEVEL": "INFO (default), DEBUG, WARNING",
     "BUSLOAD_STRIPE_BASE": "a fake Stripe's address; honoured only where the database is marked demo or test",
 }
@@ -89,6 +87,5 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         smtp_url=env["BUSLOAD_SMTP_URL"],
         mail_from=env.get("BUSLOAD_MAIL_FROM") or f"Busload <busload@{urlsplit(base_url).hostname}>",
         osrm_url=env.get("BUSLOAD_OSRM_URL") or None,
-        map_style_url=env.get("BUSLOAD_MAP_STYLE_URL") or None,
         log_level=env.get("BUSLOAD_LOG_LEVEL", "INFO").upper(),
     )

@@ -33,7 +33,6 @@ def day_settings(dsn: str, port: int) -> Settings:
         smtp_url="smtp://localhost:1",
         mail_from="Busload <busload@localhost>",
         osrm_url=None,
-        map_style_url=None,
         log_level="WARNING",
     )
 

@@ -208,7 +208,6 @@ async def running_service(dsn: str, stripe: FakeStripe) -> AsyncIterator[Service
         smtp_url="smtp://localhost:1",
         mail_from="Busload <busload@localhost>",
         osrm_url=None,
-        map_style_url=None,
         log_level="WARNING",
     )
     server = QuietServer(uvicorn.Config(build_app(settings), host="127.0.0.1", port=port, log_config=None, lifespan="on"))
