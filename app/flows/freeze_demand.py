@@ -33,6 +33,7 @@ from app.domain.events.model import Event, EventState
 from app.domain.fleet import store as fleet
 from app.domain.fleet.model import Span, SpanKind
 from app.flows.allocate_event import allocate_if_settled_within
+from app.flows.tell_organisers import tell_organisers_within
 from solver.problem import Matrix
 from solver.travel import TravelTimes, TravelTimesError
 
@@ -168,4 +169,5 @@ async def ask_organiser(conn: Connection, event: Event) -> None:
     """The wish stays; nothing more is tried until somebody decides."""
     summary = f"After {MAX_ROUNDS} rounds operators still decline. Plan once more (perhaps with other vehicles), or cancel trips."
     await raise_incident(conn, event.id, "no_plan", summary)
+    await tell_organisers_within(conn, event, what=summary, once=f"rounds-{await snapshots.next_round(conn, event.id)}")
     await tell(conn, "event", event.id)

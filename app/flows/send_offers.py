@@ -17,9 +17,10 @@ from app.domain.events import store as events
 from app.domain.events.model import Event, EventState
 from app.domain.fleet import store as fleet
 from app.domain.fleet.model import Operator, Vehicle
-from app.domain.notifications.model import NewMail
+from app.domain.notifications.model import NewMail, money
 from app.domain.notifications.service import queue_mails
 from app.domain.payments.ledger import SUBSIDY, list_balances
+from app.flows.tell_organisers import tell_organisers_within
 
 
 async def settle_shortfall_within(conn: Connection, event: Event) -> int:
@@ -31,6 +32,11 @@ async def settle_shortfall_within(conn: Connection, event: Event) -> int:
     await plans.ask_approval(conn, [plan.id for plan in current], shortfall_minor=shortfall_minor)
     if shortfall_minor == 0:
         await enqueue_for(conn, "send_offers", [event.id])
+    else:
+        what = (
+            f"The fares do not carry the plan: {money(shortfall_minor, event.currency)} are missing. Offers go out once you approve that."
+        )
+        await tell_organisers_within(conn, event, what=what, once=f"shortfall-{current[-1].id}")
     return shortfall_minor
 
 

@@ -24,6 +24,7 @@ from app.domain.events.model import Event, EventState
 from app.domain.fleet import store as fleet
 from app.flows.allocate_event import allocate_if_settled_within
 from app.flows.send_offers import settle_shortfall_within, tell_withdrawn
+from app.flows.tell_organisers import tell_organisers_within
 from app.flows.want_plan import want_plan_within
 from solver import parse_problem
 from solver.plan import Plan as SolverPlan
@@ -105,7 +106,9 @@ async def store_answer(conn: Connection, snapshot: Snapshot, problem: Problem, f
     withdrawn = await keep_plan(conn, plan, document=msgspec.to_builtins(found), drafts=drafts, fixed=fixed, unserved=left)
     await tell_withdrawn(conn, event, withdrawn)
     if left and not drafts and not fixed:
-        await raise_incident(conn, event.id, "no_plan", "No vehicle can carry anybody: see each party's reason on the dispatch page.")
+        summary = "No vehicle can carry anybody: see each party's reason on the dispatch page."
+        await raise_incident(conn, event.id, "no_plan", summary)
+        await tell_organisers_within(conn, event, what=summary, once=f"no-plan-{snapshot.round}")
     await settle_shortfall_within(conn, event)
     await allocate_if_settled_within(conn, event)
     return plan.id

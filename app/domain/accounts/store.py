@@ -92,3 +92,14 @@ async def find_signed_in(conn: Connection, token_hash: bytes) -> SignedIn | None
         """,
         token_hash,
     )
+
+
+async def list_organiser_emails(conn: Connection) -> list[str]:
+    """Where organisers are reached, by address."""
+    rows = await conn.fetch(
+        """
+        SELECT DISTINCT a.email::text AS email FROM accounts a JOIN account_roles r ON r.account_id = a.id
+        WHERE r.role = 'organiser' AND a.erased_at IS NULL ORDER BY email
+        """
+    )
+    return [row["email"] for row in rows]

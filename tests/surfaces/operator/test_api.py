@@ -155,6 +155,9 @@ async def test_the_shortfall_is_approved_over_http(stage: Stage) -> None:
     seen = await dispatch_of(stage)
     assert seen["stage"] == "needs_approval"
     assert await all_offers(stage) == []
+    await stage.service.work("send_mail")
+    asked = next(m for m in stage.service.postbox.messages if "waits for you" in m["Subject"])
+    assert f"/organiser/events/{seen['event_code']}/dispatch" in asked.get_body(("plain",)).get_content()
     address = f"/api/events/{stage.world.event_id}/shortfall/approve"
     assert (await stage.service.organiser.post(address, json={"shortfall_minor": seen["shortfall_minor"]})).status_code == 400
     key = {"Idempotency-Key": uuid4().hex}
