@@ -11,7 +11,8 @@ from app.stage.world.calendar import Times, march_day, times_on
 from app.stage.world.crowd import Party, parties_of
 from app.stage.world.records import EventRecord, NamesRecord, TripRecord
 
-GOOD_CARD, FAILING_CARD = "4242424242424242", "4000000000000341"
+GOOD_CARD = "4242424242424242"
+FAILING_CARDS = ("4000000000000341", "4000000000009995", "4000002760003184")  # declined, no funds, a bank that asks and gets no answer
 FAILING_SHARE, RETURN_SHARE, EXPIRING_SHARE = 0.03, 0.7, 0.05
 PEOPLE_PER_ORIGIN, MOST_ORIGINS = 60, 8
 SIZES = (1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 4, 6)
@@ -83,7 +84,7 @@ def script_trip(record: TripRecord, people: int, names: NamesRecord, dice: Rando
         Pledger(
             party=party,
             stop=dice.randrange(len(record.stops)),
-            card=FAILING_CARD if number in failing else GOOD_CARD,
+            card=dice.choice(FAILING_CARDS) if number in failing else GOOD_CARD,
             returns=dice.random() < RETURN_SHARE,
             withdraws=number in leaving,
         )
