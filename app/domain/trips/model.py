@@ -121,11 +121,11 @@ def tier_price(price_minor: int, tiers: Sequence[tuple[int, int]], people: int) 
 def price_for(trip: Trip, legs: Sequence[str], people_secured: int) -> int | None:
     """Price per person for these legs at a number of secured people; None when the trip does not sell one way.
 
-    Tiers are set for the round trip; a one-way price falls in the same proportion, rounded down.
+    Tiers are set for the round trip; a one-way price falls in the same proportion, rounded down, but never to nothing.
     """
     both = tier_price(trip.price_both_minor, trip.tiers, people_secured)
     if len(legs) == len(BOTH_LEGS):
         return both
     if trip.price_one_way_minor is None:
         return None
-    return trip.price_one_way_minor * both // trip.price_both_minor
+    return max(1, trip.price_one_way_minor * both // trip.price_both_minor)
