@@ -97,6 +97,8 @@ class Bound:
         self.modes = self._crews()
         self._cached: dict[tuple[int, int, int], Floats] = {}
         self.value = 0.0  # the best Lagrangian bound so far
+        self._reach = -math.inf  # the same, even below 0
+        self._steepest = 1.0  # the most any load was worth beside its duty's price in the last pricing
         self.best: Duals | None = None
         self.pace = 2 * float(np.median(self.rates.per_h + 70 * self.rates.per_km) if len(self.count) else 0) / 3600
         self.columns: list[Column] = []
@@ -123,6 +125,7 @@ class Bound:
         thresholds = self.thresholds(duals) if self.alike else None
         worth = [pricer.worth(seats, thresholds) for pricer, seats in zip(self.pricers, duals.seats, strict=True)]
         columns: list[Column] = []
+        self._steepest = 1.0
         least, complete = np.zeros(len(self.count)), True
         for size in self.pricers[0].sizes:
             rows: Ints | None = worth[0][size][0] if self.alike else None
@@ -184,6 +187,7 @@ class Bound:
         options = [(base + standby + sum(lows), sum(gains))]
         if empty:
             options += [(base + lows[0] + empty[1], gains[0]), (base + empty[0] + lows[1], gains[1])]
+        self._steepest = max(self._steepest, steepest(worth, cost, base + extra, standby, empty))
         # max(minimum, sum) - value is at least both: the sum's reduced cost, and the minimum less the most any load is worth
         best = min((max(low, floor - gain) for low, gain in options if low < FAR / 2), default=0.0) + extra - shared
         if best > -WORTHWHILE:
@@ -209,17 +213,18 @@ class Bound:
         return best, made
 
     def lagrangian(self, duals: Duals, least: Floats) -> float:
-        """The bound these duals prove."""
+        """The bound these duals prove, or (Farley, 1990) these duals made small enough that no column is worth its price."""
         needs = sum(float(self.needs.seats[n] @ dual) for n, dual in enumerate(duals.seats))
-        return needs + float(self.count @ duals.vehicles) + float(self.count @ least)
+        value = needs + float(self.count @ duals.vehicles)
+        return max(value + float(self.count @ least), value / self._steepest)
 
     def prove(self, duals: Duals, *, most_rows: int | None = None) -> list[Column]:
         """Prices once and keeps the bound if it is better and every path was looked at -> the columns found."""
         columns, least = self.price(duals, most_rows=most_rows)
         if least is not None:
             value = self.lagrangian(duals, least)
-            if self.best is None or value > self.value:
-                self.value, self.best = max(value, 0.0), duals
+            if value > self._reach:
+                self._reach, self.value, self.best = value, max(value, 0.0), duals
         return columns
 
     def run(
@@ -262,3 +267,17 @@ class Bound:
     def minor(self) -> int:
         """The bound as whole minor units, a hair below the figure to stay on the safe side of rounding."""
         return max(0, math.ceil(self.value * (1 - 1e-9) - 1e-3)) + self.needs.riding_minor
+
+
+def steepest(worth: list[Floats], cost: list[Floats], base: float, standby: float, empty: list[float]) -> float:
+    """At least the largest worth / price of any duty of a class, from the figures of its legs.
+
+    (a + b) / (c + d) is never above the larger of a / c and b / d, so that each leg may carry half of the fixed part.
+    """
+    share = (base + standby) / len(worth)
+    result = 0.0
+    for n, (gain, price) in enumerate(zip(worth, cost, strict=True)):
+        result = max(result, float((gain / np.maximum(1e-9, share + price)).max(initial=0.0)))
+        if empty:
+            result = max(result, float((gain / np.maximum(1e-9, base + price + empty[1 - n])).max(initial=0.0)))
+    return result

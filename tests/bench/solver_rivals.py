@@ -1,0 +1,123 @@
+"""One solver on one problem file in a process of its own: `python -m tests.bench.solver_rivals WHO problem.json SECONDS plan.json`.
+
+WHO is busload, ortools (plain routing: PATH_CHEAPEST_ARC and guided local search) or pyvrp; the last two get boarding groups
+of at most 16 seats, on which they are exact for plain problems. Prints one JSON object: cost, gap, bound, status, persons,
+seconds, peak memory of all processes together in MB, faults by the independent checker.
+"""
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyvrp
+from pyvrp.stop import MaxRuntime
+
+import solver
+from solver.admit import Gate, admit
+from solver.draft import Draft, Duty, make_duty, needed_stops
+from solver.instance import Instance, Ints
+from solver.routing import Group, boarding_groups, route, whole_fleet
+from solver.writing import write_plan
+
+
+def by_ortools(gate: Gate, seconds: float) -> Draft:
+    """Plain OR-Tools routing, one node per boarding group."""
+    duties, left = route(gate, range(len(gate.instance.riders)), whole_fleet(gate.instance), seconds, improve=True)
+    return admit(gate, duties, left)
+
+
+def outward_tables(instance: Instance, groups: list[Group]) -> tuple[Ints, Ints]:
+    """-> seconds (with the dwell of a stop on entering it) and metres between venue, groups and each class's depot."""
+    side, stops = instance.sides[1], np.array([0, *(group.stop for group in groups)])
+    m, classes = len(stops), len(instance.classes)
+    secs, metres = (np.zeros((m + classes, m + classes), np.int64) for _ in range(2))
+    enters = (stops[:, None] != stops[None, :]) & (stops[None, :] > 0)
+    secs[:m, :m] = side.secs[np.ix_(stops, stops)] + np.array(instance.dwell)[stops][None, :] * enters
+    metres[:m, :m] = side.metres[np.ix_(stops, stops)]
+    secs[:m, m:], metres[:m, m:] = side.depot_secs[:, stops].T, side.depot_metres[:, stops].T
+    return secs, metres
+
+
+def by_pyvrp(gate: Gate, seconds: float) -> Draft:
+    """PyVRP: routes from the venue outwards, both legs alike; what a metre and a second cost is one table per price level."""
+    started, instance = time.monotonic(), gate.instance
+    groups = boarding_groups(instance, [p for p in range(len(instance.riders)) if gate.servable(p)])
+    secs, metres = outward_tables(instance, groups)
+    m = len(groups) + 1
+    limits = [instance.max_ride[group.stop] + instance.dwell[group.stop] for group in groups]
+    clients = [pyvrp.Client(location=i + 1, delivery=[group.seats, group.wheels], tw_late=limits[i]) for i, group in enumerate(groups)]
+    kinds, tables, level = [], list[Ints](), dict[tuple[int, int], int]()
+    for k, klass in enumerate(instance.classes):
+        reach = max(0, min(instance.arrive_s - klass.from_s, klass.to_s - instance.leave_s))
+        prices = klass.hire.per_km, klass.hire.per_h
+        if prices not in level:
+            level[prices] = len(tables)
+            tables.append(np.rint(2 * (metres * prices[0] / 1000 + secs * prices[1] / 3600)).astype(np.int64))
+        kinds.append(
+            pyvrp.VehicleType(
+                num_available=klass.count,
+                capacity=[klass.seats, klass.places],
+                start_depot=0,
+                end_depot=1 + k,
+                fixed_cost=klass.hire.call_out + int(instance.rates.standby_minor[k]),
+                tw_late=reach,
+                shift_duration=reach,
+                start_late=0,
+                unit_distance_cost=1,
+                profile=level[prices],
+            )
+        )
+    data = pyvrp.ProblemData(
+        locations=[pyvrp.Location(0, 0) for _ in range(len(secs))],
+        clients=clients,
+        depots=[pyvrp.Depot(location=0), *(pyvrp.Depot(location=m + k) for k in range(len(kinds)))],
+        vehicle_types=kinds,
+        distance_matrices=tables,  # type: ignore[arg-type]  # its stubs ask for a shape numpy's types cannot say
+        duration_matrices=[secs] * len(tables),  # type: ignore[list-item]
+    )
+    result = pyvrp.solve(data, stop=MaxRuntime(max(0.1, seconds - (time.monotonic() - started))), seed=1, display=False)
+    duties: list[Duty] = []
+    for run in result.best.routes() if result.is_feasible() else ():
+        riders = [groups[visit.idx] for visit in run if visit.is_client()]
+        parties = [party for group in riders for party in group.parties]
+        order = tuple(dict.fromkeys(group.stop for group in riders))
+        out, back = needed_stops(instance, parties)
+        made = make_duty(instance, run.vehicle_type(), tuple(s for s in order if s in out), tuple(s for s in order if s in back), parties)
+        if not isinstance(made, str):
+            duties.append(made)
+    seated = {party for duty in duties for party in duty.parties}
+    return admit(gate, duties, [party for party in range(len(instance.riders)) if party not in seated])
+
+
+def run(who: str, source: Path, seconds: float, out: Path, threads: int) -> dict[str, object]:
+    """Solves, checks and measures."""
+    problem = solver.load_problem(source)
+    started = time.monotonic()
+    if who == "busload":
+        plan = solver.solve(problem, solver.TimeLimit(seconds), seed=1, threads=threads).plan
+    else:
+        gate = Gate(Instance(problem))
+        draft = (by_ortools if who == "ortools" else by_pyvrp)(gate, seconds)
+        plan = write_plan(gate, draft, bound=None, optimal=False, seconds=0.0)
+    took = time.monotonic() - started
+    out.write_bytes(solver.encode_plan(plan))
+    persons = {party.id: party.persons for party in problem.parties}
+    own, children = (resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return {
+        "cost": plan.cost_minor,
+        "bound": plan.bound_minor,
+        "gap": plan.gap,
+        "status": plan.status,
+        "persons": sum(persons[party] for party in plan.served_parties),
+        "seconds": round(took, 2),
+        "memory_mb": round(own + threads * children if who == "busload" else own),
+        "faults": len(solver.check_plan(problem, plan)),
+    }
+
+
+if __name__ == "__main__":
+    name, problem_file, limit, plan_file, cores = sys.argv[1:6]
+    print(json.dumps(run(name, Path(problem_file), float(limit), Path(plan_file), int(cores))))
