@@ -28,7 +28,7 @@ STAGES: dict[str, tuple[str, str, str]] = {
     "needs_approval": ("Your approval", "wait", "Fares do not carry this plan. Offers go out once you approve the shortfall."),
     "offering": ("Offers out", "wait", "Operators are answering. A decline plans the rest again."),
     "settled": ("Settled", "good", "Every duty is accepted; manifests and passes are out."),
-    "no_plan": ("No plan", "bad", "No vehicle can carry anybody. Reasons stand below."),
+    "no_plan": ("No plan", "bad", "Nobody has paid, or no vehicle can carry anybody. Reasons stand below."),
 }
 REASONS = {
     "party_larger_than_any_bus": "No bus has that many seats",

@@ -97,7 +97,7 @@ async def stage_of(conn: Connection, event: Event, current: Sequence[Plan], duti
     if await snapshots.list_unsolved(conn, event.id):
         return "planning"
     if not current:
-        return "closing"
+        return "closing" if await paid.count_unsettled_payments(conn, event.id) else "no_plan"
     return planned_stage(current, duties)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, expect
 
 from app.domain.dispatch.model import OfferState
 from app.flows.answer_offer import accept_offer
@@ -89,5 +89,21 @@ async def test_the_maps_are_drawn_on_a_tap(stage: Stage, chrome: Browser, tmp_pa
         await page.get_by_role("button", name="Show map").click()
         await page.wait_for_selector("[data-map][data-drawn]", timeout=60_000, state="attached")
         await page.screenshot(path=tmp_path / f"map-{path.split('/')[1]}.png", full_page=True)
+    assert faults == []
+    await page.close()
+
+
+async def test_the_dispatch_page_shows_the_plan_by_itself_once_it_is_made(stage: Stage, chrome: Browser) -> None:
+    async with stage.pool.acquire() as conn:
+        code = await conn.fetchval("SELECT public_code FROM events WHERE id = $1", stage.world.event_id)
+    page, faults = await open_page(chrome, stage.service.settings.base_url, "phone", "light")
+    await sign_in(page, stage, stage.service.organiser.headers["authorization"])
+    await page.goto(f"{stage.service.settings.base_url}/organiser/events/{code}/dispatch")
+    page.on("dialog", lambda dialog: dialog.accept())
+    await page.get_by_role("button", name="Close booking and plan now").click()
+    await expect(page.get_by_text("The solver is at work")).to_be_visible()
+    await stage.work()
+    await expect(page.get_by_text("Operators are answering")).to_be_visible(timeout=20_000)
+    await expect(page.get_by_role("button", name="Show map")).to_be_visible()
     assert faults == []
     await page.close()
