@@ -10,7 +10,7 @@ PORT ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test check format rehearse lock
+.PHONY: help setup demo demo-reset test check format rehearse bench-solver lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,11 @@ format: $(READY) ## Format Python and fix what the linter can fix by itself
 
 rehearse: $(READY) ## Play a whole event through a private stack (ARGS="--riders 600 --seed 1")
 	@$(BIN)/busload rehearse $(ARGS)
+
+bench-solver: $(READY) ## Measure the solver beside OR-Tools and PyVRP (ARGS="--scales S,T --seeds 1,2")
+	@$(BIN)/python -c 'import pyvrp' 2>/dev/null \
+		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-bench.lock
+	@$(BIN)/python -m tests.bench.bench_solver $(ARGS)
 
 LOCK := pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 lock: ## Pin dependencies anew after a change in pyproject.toml (needs uv; ARGS=--upgrade takes newer ones)

@@ -246,7 +246,15 @@ class Bound:
         large = self.alike and len(self.pricers[0].pool) > LARGE
         told, turn, last = 0.0, 0, 0.0
         while True:
-            duals = Duals(*master.solve())
+            try:
+                duals = Duals(*master.solve())
+            except ArithmeticError:  # GLOP gives up now and then after many changes: once more from scratch
+                columns, master = master.columns, Master(self.needs.seats, len(self.pricers), self.count, upper)
+                master.add(columns)
+                try:
+                    duals = Duals(*master.solve())
+                except ArithmeticError:
+                    break
             if master.value - self.value < tolerance * abs(master.value) + 0.5 and turn:
                 break
             turn += 1

@@ -108,7 +108,7 @@ def table(figures: dict[str, dict[str, float]], budgets: dict[str, float]) -> st
     lines = [
         "## Solver",
         "",
-        f"`make bench-solver`, {datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, "
+        f"`make bench-solver`, {datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores.",
         f"Python {platform.python_version()}, {versions}.",
         "Problems of tests/bench/event_generator.py; each run on one core (L: two); ratios are our cost over theirs (geometric mean).",
         "",
