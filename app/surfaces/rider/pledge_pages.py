@@ -1,8 +1,10 @@
 """One's own pledge behind its link: state, money, changing, leaving, the card."""
 
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
@@ -165,10 +167,8 @@ def possible(sheet: PledgeSheet) -> dict[str, bool]:
 async def back_from_card_page(token: FromPath[str], pool: NamedDependency[Pool], gateway: NamedDependency[PaymentGateway]) -> Response[Any]:
     """The rider returns from the card page: the pledge counts now, should the webhook be slower."""
     pledge = await find_pledge(pool, token)
-    try:
+    with suppress(GatewayError, asyncpg.LockNotAvailableError):  # the webhook or the poller will tell
         await look_at_card_page(pool, pledge.id, gateway=gateway)
-    except GatewayError:  # the webhook or the poller will tell
-        return see_other(f"/p/{token}")
     return see_other(f"/p/{token}")
 
 
@@ -194,10 +194,8 @@ async def approve(
 async def back_from_bank(token: FromPath[str], pool: NamedDependency[Pool], gateway: NamedDependency[PaymentGateway]) -> Response[Any]:
     """The rider returns from the bank."""
     pledge = await find_pledge(pool, token)
-    try:
+    with suppress(GatewayError, asyncpg.LockNotAvailableError):  # the webhook or the poller will tell
         await look_at_charge(pool, pledge.id, gateway=gateway)
-    except GatewayError:
-        return see_other(f"/p/{token}")
     return see_other(f"/p/{token}")
 
 
