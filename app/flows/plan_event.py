@@ -251,7 +251,9 @@ async def ease_trip(pool: Pool, trip_id: UUID, *, minimum: int | None, deadline_
             raise Conflict(f"This trip is {trip.state.value}; its minimum and deadline are settled.", code="trip_closed")
         event = await events.get_event(conn, trip.event_id)
         assert event is not None
-        new_minimum, new_deadline = minimum or trip.minimum, deadline_at or trip.deadline_at
+        new_minimum, new_deadline = trip.minimum if minimum is None else minimum, deadline_at or trip.deadline_at
+        if not 1 <= new_minimum <= trip.cap:
+            raise Invalid.field("minimum", f"The minimum is at least 1 and at most the cap of {trip.cap}.")
         if trip.state is TripState.OPEN and (new_minimum > trip.minimum or new_deadline < trip.deadline_at):
             raise Invalid.field(
                 "minimum" if new_minimum > trip.minimum else "deadline_at",

@@ -28,6 +28,9 @@ IdempotencyKey = Annotated[
 ]
 
 
+Moment = Annotated[datetime, msgspec.Meta(tz=True, description="With its offset, such as 2030-06-01T18:00:00+02:00.")]
+
+
 class CreateEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A new event. Times carry an offset; `zone` is the venue's IANA zone; fee and share are basis points."""
 
@@ -39,12 +42,12 @@ class CreateEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     lon: float
     zone: str
     currency: str
-    starts_at: datetime
-    ends_at: datetime
-    arrive_by_at: datetime
-    return_departs_at: datetime
-    booking_closes_at: datetime
-    capacity_deadline_at: datetime
+    starts_at: Moment
+    ends_at: Moment
+    arrive_by_at: Moment
+    return_departs_at: Moment
+    booking_closes_at: Moment
+    capacity_deadline_at: Moment
     contact_phone: str
     summary: str = ""
     fee_bp: int = 1000
@@ -75,7 +78,7 @@ class CreateTrip(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     price_both_minor: int
     minimum: int
     cap: int
-    deadline_at: datetime
+    deadline_at: Moment
     price_one_way_minor: int | None = None
     tiers: list[tuple[int, int]] = []
     stops: list[NewStop] = []
@@ -85,7 +88,7 @@ class EaseTrip(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A lower minimum, a later deadline, or both."""
 
     minimum: int | None = None
-    deadline_at: datetime | None = None
+    deadline_at: Moment | None = None
 
 
 class Because(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -184,12 +187,12 @@ async def post_cancel_event(
 class MoveEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An event's new times and place; what is left out stays."""
 
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
-    arrive_by_at: datetime | None = None
-    return_departs_at: datetime | None = None
-    booking_closes_at: datetime | None = None
-    capacity_deadline_at: datetime | None = None
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
+    arrive_by_at: Moment | None = None
+    return_departs_at: Moment | None = None
+    booking_closes_at: Moment | None = None
+    capacity_deadline_at: Moment | None = None
     venue_name: str | None = None
     address: str | None = None
     lat: float | None = None
