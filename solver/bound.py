@@ -27,6 +27,7 @@ MOST_CACHED = 12_000_000  # figures kept: below 100 MB
 LARGE = 100_000  # paths: from here on they are searched in part
 MOST_ROWS = 3000
 FEW_TURNS, PARTLY_UNTIL = 6, 0.003
+MIXTURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # shares of the minimum hire tried in relaxing it
 CLOSE = 1e-5  # relative distance of programme and bound that is as good as none
 
 
@@ -182,16 +183,21 @@ class Bound:
         worth = values
         cost = [self.factor * self.leg_cost(n, k, crew, rows) for n in legs]
         reduced = [cost[n] - worth[n] for n in legs]
-        lows, gains = [float(r.min(initial=FAR)) for r in reduced], [float(w.max(initial=0.0)) for w in worth]
         empty = [] if self.alike else [float(pricer.empty_cost(crew)[k]) for pricer in self.pricers]
-        options = [(base + standby + sum(lows), sum(gains))]
-        if empty:
-            options += [(base + lows[0] + empty[1], gains[0]), (base + empty[0] + lows[1], gains[1])]
         self._steepest = max(self._steepest, steepest(worth, cost, base + extra, standby, empty))
-        # max(minimum, sum) - value is at least both: the sum's reduced cost, and the minimum less the most any load is worth
-        best = min((max(low, floor - gain) for low, gain in options if low < FAR / 2), default=0.0) + extra - shared
+        # max(minimum, sum) - worth is at least any mixture of minimum and sum less the worth, and mixtures fall apart by leg
+        best, weight = FAR, 0.0
+        ways_out = [((0, 1)[: len(worth)], base + standby), *((((n,), base + empty[1 - n])) for n in range(len(empty)))]
+        for used, fixed in ways_out:
+            low, at = max(
+                (mixture(w, floor, fixed, [(cost[n], worth[n]) for n in used]), w) for w in (MIXTURES if floor > base else (0.0,))
+            )
+            if low < best:
+                best, weight = low, at
+        best += extra - shared
         if best > -WORTHWHILE:
             return 0.0, []
+        reduced = [np.where(cost[n] < FAR / 2, (1 - weight) * cost[n] - worth[n], FAR) for n in legs] if weight else reduced
         tops = [np.argpartition(r, min(PER_CLASS, len(r)) - 1)[:PER_CLASS] if len(r) else np.zeros(0, np.int64) for r in reduced]
         ranked = [top[np.argsort(r[top], kind="stable")] for top, r in zip(tops, reduced, strict=True)]
         ways: list[tuple[float, float, tuple[int | None, ...]]] = []
@@ -289,3 +295,11 @@ def steepest(worth: list[Floats], cost: list[Floats], base: float, standby: floa
         if empty:
             result = max(result, float((gain / np.maximum(1e-9, base + price + empty[1 - n])).max(initial=0.0)))
     return result
+
+
+def mixture(weight: float, floor: float, fixed: float, legs: list[tuple[Floats, Floats]]) -> float:
+    """The least of weight x minimum hire + (1 - weight) x price - worth over all paths of the legs used."""
+    total = weight * floor + (1 - weight) * fixed
+    for cost, worth in legs:
+        total += float(np.where(cost < FAR / 2, (1 - weight) * cost - worth, FAR).min(initial=FAR))
+    return total
