@@ -41,6 +41,14 @@ async def clear_timer(conn: Connection, kind: str, subject_id: UUID) -> None:
     await conn.execute("DELETE FROM timers WHERE kind = $1 AND subject_id = $2", kind, subject_id)
 
 
+async def is_set(conn: Connection, kind: str, subject_id: UUID) -> bool:
+    """Whether a timer is still to fire."""
+    found = await conn.fetchval(
+        "SELECT EXISTS (SELECT FROM timers WHERE kind = $1 AND subject_id = $2 AND fired_at IS NULL)", kind, subject_id
+    )
+    return bool(found)
+
+
 async def claim_due(conn: Connection, *, limit: int) -> list[Timer]:
     """Leases the timers that are most overdue and not being fired elsewhere, for two minutes.
 

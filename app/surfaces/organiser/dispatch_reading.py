@@ -5,6 +5,7 @@ from uuid import UUID
 
 from app.core.database import Connection
 from app.core.errors import NotFound
+from app.core.timers import is_set
 from app.domain.dispatch.model import FRESH_CAUSES, MAX_ROUNDS, Duty, Offer, OfferState, Party, Plan, attribute_hire, seat_metres
 from app.domain.dispatch.store import crews, incidents, offers, plans, snapshots
 from app.domain.dispatch.store import demand as paid
@@ -97,7 +98,7 @@ async def stage_of(conn: Connection, event: Event, current: Sequence[Plan], duti
     if await snapshots.list_unsolved(conn, event.id):
         return "planning"
     if not current:
-        return "closing" if await paid.count_unsettled_payments(conn, event.id) else "no_plan"
+        return "closing" if await is_set(conn, "booking_close", event.id) else "no_plan"
     return planned_stage(current, duties)
 
 

@@ -53,18 +53,6 @@ async def list_seated_pledges(conn: Connection, event_id: UUID, scope: Scope) ->
     return {row["pledge_id"] for row in rows}
 
 
-async def count_unsettled_payments(conn: Connection, event_id: UUID) -> int:
-    """Payments of an event's confirmed pledges that a card may still pay at this very moment."""
-    found: int = await conn.fetchval(
-        """
-        SELECT count(*)::int FROM payments m JOIN pledges p ON p.id = m.reference
-        WHERE p.event_id = $1 AND p.state = 'confirmed' AND m.state IN ('due', 'submitting', 'unknown')
-        """,
-        event_id,
-    )
-    return found
-
-
 class TakenSpan(msgspec.Struct, frozen=True, kw_only=True):
     """A vehicle's time that an accepted duty takes."""
 
