@@ -1,0 +1,161 @@
+"""A service with something of everybody's in it, and a client for everybody who might want to look."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from uuid import UUID
+
+import httpx
+import msgspec
+
+from app.core.database import Connection, Pool
+from app.core.ids import derived_token, new_id, public_code, random_token, token_hash
+from app.domain.accounts.model import Role
+from app.domain.accounts.store import add_session, find_or_add_account
+from app.domain.partners.model import Partner
+from app.domain.partners.store import add_partner
+from app.flows.issue_manifests import issue_manifests_within
+from tests.support.service import SECRET, Service, signed_in
+from tests.support.travel_world import add_duty, add_party, assign_driver, build_world, manage_token
+
+EVE, SITE = "Eve Evesdropper", "https://hush.example"
+ADA, NEEDS, PLATE, DRIVER = "Ada Secretive", "Oxygen on board", "HUSH 1", "Drusilla Quiet"
+
+
+class House(msgspec.Struct, frozen=True, kw_only=True):
+    """Clients by role; `paths` fills a route's parameters with what is rider A's, operator A's and partner A's.
+
+    `tokens` opens links by the first part of their route; `told` is what nobody else may read.
+    """
+
+    service: Service
+    clients: dict[str, httpx.AsyncClient]
+    paths: dict[str, str]
+    tokens: dict[str, str]
+    told: tuple[str, ...]
+
+
+@asynccontextmanager
+async def open_house(service: Service) -> AsyncIterator[House]:
+    """Two of everybody; the first of each owns what the routes are about."""
+    pool = service.pool
+    async with pool.acquire() as conn:
+        world = await build_world(conn)
+        ada = await add_party(conn, world, name=ADA, needs=NEEDS)
+        eve = await add_party(conn, world, name=EVE)
+        duty = await add_duty(conn, world, [ada], plate=PLATE)
+        other = await add_duty(conn, world, [eve], plate="BUS 2")
+        drivers = [await assign_driver(conn, world, duty, name=DRIVER), await assign_driver(conn, world, other, name="Otto Other")]
+        await issue_manifests_within(conn, world.event_id, cause="test")
+        rival = await _rival(conn)
+        facts = await conn.fetchrow(
+            "SELECT t.public_code AS trip, e.public_code AS event, o.id AS offer_id, o.vehicle_id, p.public_code AS pledge, p.email "
+            "FROM offers o JOIN pledges p ON p.id = $2 JOIN trips t ON t.id = p.trip_id JOIN events e ON e.id = p.event_id "
+            "WHERE o.duty_id = $1",
+            duty,
+            ada,
+        )
+        assert facts is not None
+        offer_token = derived_token(SECRET, "offer", facts["offer_id"])
+        await conn.execute("UPDATE offers SET token_hash = $2 WHERE id = $1", facts["offer_id"], token_hash(offer_token))
+    partner, partner_token = await _partner(pool, "A")
+    bearers = {
+        "rider A": manage_token(ada),
+        "rider B": manage_token(eve),
+        "rider": await _rider(pool, f"{eve.hex}@rider.example"),
+        "operator A": await signed_in(pool, "a@coaches.example", Role.OPERATOR, operator_id=world.operator_id),
+        "operator B": await signed_in(pool, "b@coaches.example", Role.OPERATOR, operator_id=rival),
+        "driver A": drivers[0][1],
+        "driver B": drivers[1][1],
+        "partner A": partner_token,
+        "partner B": (await _partner(pool, "B"))[1],
+    }
+    base = str(service.http.base_url)
+    async with AsyncExitStack() as closing:
+        clients = {"anonymous": service.http, "organiser": service.organiser}
+        for role, token in bearers.items():
+            client = httpx.AsyncClient(base_url=base, trust_env=False, timeout=30, headers={"Authorization": f"Bearer {token}"})
+            clients[role] = await closing.enter_async_context(client)
+        for client in clients.values():  # a form's token, so that a refusal is about who asks
+            await client.get("/sign-in/none")
+            client.headers["x-csrf-token"] = client.cookies["busload_csrf"]
+        owned = await _made_by_owners(service, clients, partner, facts["vehicle_id"])
+        yield House(
+            service=service,
+            clients=clients,
+            paths={
+                "event_id": str(world.event_id),
+                "trip_id": str(world.trip_id),
+                "stop_id": str(world.stops["chicago"]),
+                "pledge_id": str(ada),
+                "offer_id": str(facts["offer_id"]),
+                "duty_id": str(duty),
+                "vehicle_id": str(facts["vehicle_id"]),
+                "driver_id": str(drivers[0][0]),
+                "depot_id": str(world.depot_id),
+                "operator_id": str(world.operator_id),
+                "/e/": facts["event"],
+                "/trips/": facts["trip"],
+                "/organiser/events/": facts["event"],
+                "/organiser/trips/": facts["trip"],
+                **owned,
+            },
+            tokens={
+                "/d/": drivers[0][1],
+                "/p/": manage_token(ada),
+                "/t/": f"{facts['pledge']}-{derived_token(SECRET, 'pass', ada)}",
+                "/operator/offer/": offer_token,
+            },
+            told=(ADA, NEEDS, PLATE, DRIVER, facts["email"], owned["public_key"], owned["secret"], str(facts["offer_id"]), "hush.example"),
+        )
+
+
+async def _rider(pool: Pool, email: str) -> str:
+    token = random_token()
+    async with pool.acquire() as conn:
+        account = await find_or_add_account(conn, email)
+        await add_session(conn, account_id=account.id, token_hash=token_hash(token), expires_at=datetime(2100, 1, 1, tzinfo=UTC))
+    return token
+
+
+async def _rival(conn: Connection) -> UUID:
+    operator_id = new_id()
+    await conn.execute(
+        """
+        INSERT INTO operators (id, public_code, name, country, email, phone, licence_number, licence_expires_on, insurance_expires_on)
+        VALUES ($1, $2, 'Rival Coaches', 'US', 'rival@coaches.example', '+1 312 555 0112', 'USDOT 7654321', '2099-01-01', '2099-01-01')
+        """,
+        operator_id,
+        public_code(),
+    )
+    return operator_id
+
+
+async def _partner(pool: Pool, letter: str) -> tuple[Partner, str]:
+    partner = Partner(id=new_id(), public_code=public_code(), name=f"Club {letter}", site_url=SITE, email="desk@hush.example")
+    async with pool.acquire() as conn:
+        await add_partner(conn, partner)
+    return partner, await signed_in(pool, f"{letter}@club.example", Role.PARTNER, partner_id=partner.id)
+
+
+async def _made_by_owners(service: Service, clients: dict[str, httpx.AsyncClient], partner: Partner, vehicle_id: UUID) -> dict[str, str]:
+    """What operator A and partner A have entered themselves."""
+    event = await service.event(partner_id=str(partner.id))
+    desk, company = clients["partner A"], clients["operator A"]
+    key = (await desk.post("/api/partner/keys", json={"origins": [SITE]})).json()
+    added = (await desk.post("/api/partner/webhooks", json={"url": "http://127.0.0.1:1/hush"})).json()
+    endpoint_id = added["endpoint"]["id"]
+    sent = (await desk.post(f"/api/partner/webhooks/{endpoint_id}/test")).json()
+    span = {"kind": "blocked", "starts_at": "2031-01-01T00:00:00Z", "ends_at": "2031-01-02T00:00:00Z"}
+    entered = (await company.post(f"/api/operator/vehicles/{vehicle_id}/availability", json=span)).json()
+    return {
+        "key_id": key["id"],
+        "endpoint_id": endpoint_id,
+        "delivery_id": sent["delivery_id"],
+        "span_id": entered["id"],
+        "event": event["code"],
+        "/partner/": partner.public_code,
+        "public_key": key["key"],
+        "secret": added["secret"],
+        "partner_id": str(partner.id),
+    }
