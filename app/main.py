@@ -14,7 +14,6 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.logging import LoggingConfig
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ControllerRouterHandler
 
 import app.surfaces
@@ -28,6 +27,7 @@ from app.surfaces.routes import ROUTES as SURFACE_ROUTES
 from app.surfaces.sign_in.actors import actor_lookup
 from app.web import health
 from app.web.actors import PROVIDE_ACTOR
+from app.web.api_description import ApiDescription
 from app.web.live_hub import LiveHub
 from app.web.problems import EXCEPTION_HANDLERS, log_bug
 from app.web.security_headers import add_security_headers, page_csp
@@ -126,7 +126,7 @@ def build_app(settings: Settings) -> Litestar:
         compression_config=CompressionConfig(backend="gzip", gzip_compress_level=6, minimum_size=1_000, exclude=NOT_COMPRESSED),
         logging_config=LoggingConfig(log_exceptions="always", exception_logging_handler=log_bug, configure_root_logger=False),
         openapi_config=OpenAPIConfig(
-            title="Busload", version="1", path="/api/schema", render_plugins=[JsonRenderPlugin()], use_handler_docstrings=True,
+            title="Busload", version="1", path="/api/schema", render_plugins=[ApiDescription()], use_handler_docstrings=True,
             description="Seats on buses that do not exist yet. Errors are problem details (RFC 9457).",
         ),
         request_max_body_size=1_000_000,

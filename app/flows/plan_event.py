@@ -4,7 +4,6 @@ import re
 from datetime import datetime
 from itertools import pairwise
 from uuid import UUID
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import asyncpg
 import msgspec
@@ -16,6 +15,7 @@ from app.core.errors import Conflict, FieldError, Invalid, NotFound
 from app.core.ids import new_id, public_code
 from app.core.live import tell
 from app.core.timers import set_timer
+from app.core.zones import ZoneUnknown, read_zone
 from app.domain.events import store as events
 from app.domain.events.model import Event, EventState, Stop, StopState
 from app.domain.notifications.model import NewMail
@@ -90,9 +90,9 @@ class TripWish(msgspec.Struct, frozen=True, kw_only=True):
 def zone_fault(field: str, zone: str) -> list[FieldError]:
     """A fault when there is no such time zone."""
     try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError):
-        return [FieldError(field=field, message=f"{zone} is no time zone; use an IANA name such as Europe/Vienna.")]
+        read_zone(zone)
+    except ZoneUnknown as unknown:
+        return [FieldError(field=field, message=str(unknown))]
     return []
 
 

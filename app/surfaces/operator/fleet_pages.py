@@ -4,7 +4,6 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from litestar import Request, Response, get, post
@@ -15,6 +14,7 @@ from app.core.clock import busload_now
 from app.core.database import Pool
 from app.core.errors import Invalid, Refusal
 from app.core.money import minor_digits
+from app.core.zones import ZoneUnknown, read_zone
 from app.domain.fleet import store as fleet
 from app.domain.fleet.model import SpanKind
 from app.flows import keep_fleet
@@ -109,8 +109,8 @@ def amount_of(field: str, text: str, currency: str) -> int:
 def moment_of(field: str, wall: datetime, zone: str) -> datetime:
     """A wall-clock time of a zone as a moment; Invalid naming the field."""
     try:
-        return wall.replace(tzinfo=ZoneInfo(zone))
-    except (ZoneInfoNotFoundError, ValueError):
+        return wall.replace(tzinfo=read_zone(zone))
+    except ZoneUnknown:
         raise Invalid.field(field, "This is no time zone; one is America/New_York, another Europe/Berlin.") from None
 
 

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from app.core.errors import FieldError, Invalid
+from app.core.zones import ZoneUnknown, read_zone
 from app.flows.plan_event import MAX_RIDE_S, EventWish, StopWish, TripWish
 
 
@@ -66,9 +66,9 @@ class ReasonForm(msgspec.Struct, frozen=True, kw_only=True):
 def moment(field: str, text: str, zone: str) -> datetime:
     """A local time of a form; Invalid naming the field when it is none."""
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone))
-    except ZoneInfoNotFoundError:
-        raise Invalid.field("zone", f"{zone} is no time zone; use an IANA name such as Europe/Vienna.") from None
+        return datetime.fromisoformat(text).replace(tzinfo=read_zone(zone))
+    except ZoneUnknown as unknown:
+        raise Invalid.field("zone", str(unknown)) from None
     except ValueError:
         raise Invalid.field(field, "Use a date and time such as 2027-01-21 10:00.") from None
 

@@ -141,7 +141,7 @@ async def show_trip(trip_id: FromPath[UUID], pool: NamedDependency[Pool], settin
     return await read_trip_detail(pool, trip_id, settings.base_url)
 
 
-@get("/api/trips/{trip_id:uuid}/live", tags=["trips"])
+@get("/api/trips/{trip_id:uuid}/live", tags=["trips"], media_type="text/event-stream")
 async def watch_trip(
     trip_id: FromPath[UUID], pool: NamedDependency[Pool], settings: NamedDependency[Settings], live: NamedDependency[LiveHub]
 ) -> ServerSentEvent:
