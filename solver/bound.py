@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from solver.draft import Duty
 from solver.instance import OUTBOUND, RETURN, Instance, Ints
@@ -24,9 +25,9 @@ SMOOTHING = 0.6
 PER_CLASS = 4
 WORTHWHILE = 1e-6  # a reduced cost must be below this, negative, to count
 MOST_CACHED = 12_000_000  # figures kept: below 100 MB
-LARGE = 100_000  # paths: from here on they are searched in part
-MOST_ROWS = 3000
-FEW_TURNS, PARTLY_UNTIL = 6, 0.003
+LARGE = 100_000  # paths: from here on they are swept first
+PATHS_PER_STOP, COLUMNS_PER_STOP = 4, 2
+FEW_TURNS, SWEEP_UNTIL, SWEEP_SHARE = 10, 0.0004, 0.3  # sweep until a turn wins less, or so much of the time is left
 MIXTURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # shares of the minimum hire tried in relaxing it
 CLOSE = 1e-5  # relative distance of programme and bound that is as good as none
 
@@ -81,18 +82,16 @@ class Duals:
 class Bound:
     """Column generation for one instance and one set of needs.
 
-    `max_stops` below the problem's makes it a heuristic for columns: its value is then no bound.
-    Raises TooManyPaths when made.
+    With `partial` it settles for paths of fewer stops where all would be too many: its value is no bound then, and `whole`
+    says so. Otherwise it raises TooManyPaths when made.
     """
 
-    def __init__(
-        self, instance: Instance, needs: Needs, *, most: int = MOST_PATHS, max_stops: int | None = None, star: bool = False
-    ) -> None:
+    def __init__(self, instance: Instance, needs: Needs, *, most: int = MOST_PATHS, partial: bool = False, star: bool = False) -> None:
         self.instance, self.needs, self.rates = instance, needs, instance.rates
         self.alike = instance.symmetric
         legs = (OUTBOUND,) if self.alike else (OUTBOUND, RETURN)
-        limit = min(instance.max_stops, max_stops or instance.max_stops)
-        self.pricers = [LegPricer(instance, leg, needs.seats[leg], most=most, max_stops=limit, star=star) for leg in legs]
+        self.pricers = [LegPricer(instance, leg, needs.seats[leg], most=most, partial=partial, star=star) for leg in legs]
+        self.whole = all(pricer.pool.whole for pricer in self.pricers)
         self.factor = 2.0 if self.alike else 1.0
         self.count = self.rates.count.astype(np.float64)
         self.modes = self._crews()
@@ -101,8 +100,8 @@ class Bound:
         self._reach = -math.inf  # the same, even below 0
         self._steepest = 1.0  # the most any load was worth beside its duty's price in the last pricing
         self.best: Duals | None = None
-        self.pace = 2 * float(np.median(self.rates.per_h + 70 * self.rates.per_km) if len(self.count) else 0) / 3600
         self.columns: list[Column] = []
+        self.shares: list[tuple[float, Column]] = []  # how much of each the last programme used
 
     def _crews(self) -> list[list[int]]:
         """Per class the numbers of drivers worth pricing: two only where rules or breaks could call for a second."""
@@ -118,22 +117,16 @@ class Bound:
             result.append([1] if free else [1, 2])
         return result
 
-    def price(self, duals: Duals, *, most_rows: int | None = None) -> tuple[list[Column], Floats | None]:
-        """-> columns with negative reduced cost, and per class the least reduced cost (0 if none is negative).
-
-        With `most_rows` only so many paths per size are looked at; the second answer is None if that left any out.
-        """
+    def price(self, duals: Duals) -> tuple[list[Column], Floats]:
+        """-> columns with negative reduced cost, and per class the least reduced cost (0 if none is negative)."""
         thresholds = self.thresholds(duals) if self.alike else None
         worth = [pricer.worth(seats, thresholds) for pricer, seats in zip(self.pricers, duals.seats, strict=True)]
         columns: list[Column] = []
         self._steepest = 1.0
-        least, complete = np.zeros(len(self.count)), True
+        least = np.zeros(len(self.count))
         for size in self.pricers[0].sizes:
             rows: Ints | None = worth[0][size][0] if self.alike else None
             values = [found[size][1] for found in worth]
-            if rows is not None and most_rows is not None and len(rows) > most_rows:
-                keep = self.likeliest(rows, values[0], most_rows)
-                rows, values, complete = rows[keep], [values[0][keep]], False
             if rows is not None and not len(rows):
                 continue
             for k in np.flatnonzero((self.rates.seats == size) & (self.count > 0)).tolist():
@@ -141,7 +134,7 @@ class Bound:
                     best, made = self._price_class(k, crew, values, rows, float(duals.vehicles[k]))
                     least[k] = min(least[k], best)
                     columns += made
-        return columns, least if complete else None
+        return columns, least
 
     def thresholds(self, duals: Duals) -> dict[int, Threshold]:
         """Per size the least any of its classes could ask for a path."""
@@ -156,9 +149,30 @@ class Bound:
             result[size] = Threshold(per_m=per_m, per_s=per_s, dead=(fixed[:, None] + 2 * ends).min(axis=0))
         return result
 
-    def likeliest(self, rows: Ints, value: Floats, most: int) -> Ints:
-        """The rows whose load is worth most beside the time they take."""
-        return np.argpartition(self.pricers[0].pool.work[rows] * self.pace - value, most - 1)[:most]
+    def sweep(self, duals: Duals) -> list[Column]:
+        """Good columns all over the map, for large pools: by size and outermost stop the best paths, each on its best class.
+
+        Looks at one driver without breaks only and proves nothing.
+        """
+        thresholds = self.thresholds(duals)
+        pricer, pool, found = self.pricers[0], self.pricers[0].pool, list[Column]()
+        for size, (hopeful, worth) in pricer.worth(duals.seats[0], thresholds).items():
+            group = np.flatnonzero((self.rates.seats == size) & (self.count > 0))
+            if not len(hopeful) or not len(group):
+                continue
+            keep = best_by(pool.last[hopeful], thresholds[size].cost(pricer, hopeful) - worth, PATHS_PER_STOP)
+            rows, value = hopeful[keep], worth[keep]
+            hire = np.stack([2 * pricer.costs(k, int(pricer.closed.depot_secs[k, 0]), 1, rows) for k in group.tolist()])
+            hire += (self.rates.call_out[group] + self.rates.standby_minor[group])[:, None]
+            hire = np.maximum(hire, self.rates.minimum[group][:, None])
+            reduced = hire - value[None, :] - duals.vehicles[group][:, None]
+            choice = reduced.argmin(axis=0)
+            least = reduced[choice, np.arange(len(rows))]
+            for j in best_by(pool.last[rows], least, COLUMNS_PER_STOP).tolist():
+                if least[j] < -WORTHWHILE:
+                    load = pricer.load_of(int(rows[j]), size)
+                    found.append(Column(klass=int(group[choice[j]]), cost=float(hire[choice[j], j]), loads=(load, load)))
+        return found
 
     def leg_cost(self, n: int, klass: int, crew: int, rows: Ints | None) -> Floats:
         """Cost of the paths of a leg for a class; of all of them it is remembered."""
@@ -224,13 +238,12 @@ class Bound:
         value = needs + float(self.count @ duals.vehicles)
         return max(value + float(self.count @ least), value / self._steepest)
 
-    def prove(self, duals: Duals, *, most_rows: int | None = None) -> list[Column]:
-        """Prices once and keeps the bound if it is better and every path was looked at -> the columns found."""
-        columns, least = self.price(duals, most_rows=most_rows)
-        if least is not None:
-            value = self.lagrangian(duals, least)
-            if value > self._reach:
-                self._reach, self.value, self.best = value, max(value, 0.0), duals
+    def prove(self, duals: Duals) -> list[Column]:
+        """Prices once and keeps the bound if it is better -> the columns found."""
+        columns, least = self.price(duals)
+        value = self.lagrangian(duals, least)
+        if value > self._reach:
+            self._reach, self.value, self.best = value, max(value, 0.0), duals
         return columns
 
     def run(
@@ -244,12 +257,12 @@ class Bound:
     ) -> int:
         """Generates columns until the bound is tight or time is up -> the bound in minor units.
 
-        Large pools are searched in part until that finds no more; only then is every path looked at.
+        Large pools are swept until that hardly helps; only then is every path looked at.
         """
         until = time.monotonic() + seconds
         master = Master(self.needs.seats, len(self.pricers), self.count, upper)
         master.add(start)
-        large = self.alike and len(self.pricers[0].pool) > LARGE
+        sweeping = self.alike and len(self.pricers[0].pool) > LARGE
         told, turn, last = 0.0, 0, 0.0
         while True:
             try:
@@ -264,18 +277,21 @@ class Bound:
             if master.value - self.value < tolerance * abs(master.value) + 0.5 and turn:
                 break
             turn += 1
-            partly = large and (turn < FEW_TURNS or last - master.value > PARTLY_UNTIL * master.value)
+            sweeping = sweeping and (turn < FEW_TURNS or last - master.value > SWEEP_UNTIL * master.value)
             last = master.value
+            if sweeping and time.monotonic() < until - SWEEP_SHARE * seconds:
+                sweeping = master.add(self.sweep(duals)) > 0
+                continue
             trial = duals.blend(self.best, SMOOTHING) if self.best is not None and turn > TWO else duals
-            added = master.add(self.prove(trial, most_rows=MOST_ROWS if partly else None))
-            if not added and (partly or trial is not duals):
+            added = master.add(self.prove(trial))
+            if not added and trial is not duals:
                 added = master.add(self.prove(duals))
             if on_better is not None and self.value > told * 1.001 + 1:
                 told = self.value
                 on_better(self.minor())
             if not added or time.monotonic() > until:
                 break
-        self.columns = master.columns
+        self.columns, self.shares = master.columns, master.shares_of_columns()
         return self.minor()
 
     def minor(self) -> int:
@@ -303,3 +319,12 @@ def mixture(weight: float, floor: float, fixed: float, legs: list[tuple[Floats, 
     for cost, worth in legs:
         total += float(np.where(cost < FAR / 2, (1 - weight) * cost - worth, FAR).min(initial=FAR))
     return total
+
+
+def best_by(keys: NDArray[np.int16], scores: Floats, count: int) -> Ints:
+    """The numbers of the `count` lowest scores of each key."""
+    order = np.lexsort((scores, keys))
+    ranked = keys[order]
+    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]])) if len(ranked) else np.zeros(0, np.int64)
+    rank = np.arange(len(ranked)) - np.repeat(starts, np.diff(np.append(starts, len(ranked))))
+    return order[rank < count]

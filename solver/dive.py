@@ -19,9 +19,11 @@ from solver.master import Master
 from solver.neighbourhood import Books
 from solver.pool import TooManyPaths
 from solver.seating import Bus, seat
+from solver.start import Greedy
 
 SURE = 0.8  # columns with this much in the programme are taken along with the largest one
 AT_ONCE = 6
+ROUND_UP = 0.35  # in a single rounding, shares above 0.65 become whole buses
 ROUNDS = 12
 KEPT_SHARE = 0.9  # a column that has lost more of its load is not taken
 
@@ -37,14 +39,13 @@ class Taken:
 class Dive:
     """One dive; works on instances whose two legs are alike."""
 
-    def __init__(self, gate: Gate, parties: list[int], upper: float, start: list[Column], max_stops: int | None = None) -> None:
+    def __init__(self, gate: Gate, parties: list[int], upper: float, start: list[Column]) -> None:
         self.gate, self.instance, self.parties, self.upper = gate, gate.instance, parties, upper
         self.open = np.zeros(self.instance.stops + 1, np.int64)
         for party in parties:
             self.open[self.instance.riders[party].stop] += self.instance.riders[party].seats
         self.free = self.instance.rates.count.copy()
-        self.columns, self.taken, self.max_stops = start, list[Taken](), max_stops
-        self.at_once = AT_ONCE + len(start) // 500 if max_stops else AT_ONCE
+        self.columns, self.taken = start, list[Taken]()
 
     def run(self, seconds: float) -> Draft | None:
         """-> a draft of all parties, or None if the dive got stuck or ran out of time."""
@@ -60,10 +61,18 @@ class Dive:
                 return None
         return self.draft()
 
+    def round_off(self, shares: list[tuple[float, Column]]) -> Draft:
+        """One rounding of a solved programme, for problems too large to solve it again; the greedy start seats the rest."""
+        for share, column in sorted(shares, key=lambda pair: -pair[0]):
+            copies = int(share + ROUND_UP)
+            if copies and self.whole(column):
+                self.take([(float(copies), column)])
+        return self.draft()
+
     def relaxed(self) -> list[tuple[float, Column]]:
         """The linear programme over what is still open -> (share, column), the largest first."""
         left = self.open.copy()
-        bound = Bound(self.instance, Needs(seats=(left, left), riding_minor=0), max_stops=self.max_stops)
+        bound = Bound(self.instance, Needs(seats=(left, left), riding_minor=0))
         bound.count = self.free.astype(np.float64)
         master = Master(bound.needs.seats, 1, bound.count, self.upper)
         master.add([column for column in self.columns if self.whole(column)])
@@ -111,13 +120,15 @@ class Dive:
             klass = self.instance.classes[bus.klass]
             meant = {(s, (True, True)): q for s, q in zip(bus.load.stops, bus.load.seats, strict=True) if q > 0}
             buses.append(Bus(seats=klass.seats, places=klass.places, meant=meant))
-        groups, left = seat(self.instance, buses, self.parties)
+        groups, _ = seat(self.instance, buses, self.parties)
         duties = []
         for bus, parties in zip(self.taken, groups, strict=True):
             duty = best_duty(books, bus.klass, parties) if parties else None
             if duty is not None:
                 duties.append(duty)
-            else:
-                left = left + parties
-        outside = [party for party in range(len(self.instance.riders)) if party not in set(self.parties)]
-        return admit(self.gate, duties, [*left, *outside])
+        seated = {party for duty in duties for party in duty.parties}
+        greedy = Greedy(self.gate, [party for party in range(len(self.instance.riders)) if party not in seated])
+        for duty in duties:
+            greedy.free[duty.klass] -= 1
+        more, still = greedy.run()
+        return admit(self.gate, [*duties, *more], still)

@@ -42,21 +42,24 @@ class Threshold:
 
     def below(self, pricer: "LegPricer", piece: slice, value: Floats) -> Ints:
         """The paths of a piece whose load could be worth more than they cost (both legs driven alike)."""
+        return np.flatnonzero(self.cost(pricer, piece) < value)
+
+    def cost(self, pricer: "LegPricer", rows: slice | Ints) -> Floats:
+        """What these paths cost at least."""
         pool = pricer.pool
-        cost = self.dead[pool.last[piece]] + 2 * (self.per_m * pool.metres[piece] + self.per_s * pool.work[piece])
-        return np.flatnonzero(cost < value)
+        return np.asarray(self.dead[pool.last[rows]] + 2 * (self.per_m * pool.metres[rows] + self.per_s * pool.work[rows]), np.float64)
 
 
 class LegPricer:
     """The paths of one leg and, after `set_duals`, what their loads are worth."""
 
-    def __init__(self, instance: Instance, leg: int, needs: Ints, *, most: int, max_stops: int, star: bool) -> None:
+    def __init__(self, instance: Instance, leg: int, needs: Ints, *, most: int, partial: bool, star: bool) -> None:
         rates = instance.rates
         self.closed: Closed = closed_side(instance, leg)
         self.sizes = sorted({int(q) for q in rates.seats if q > 0})
         room = max(self.sizes, default=0)
         self.pool: PathPool = (
-            star_paths(instance, self.closed, needs) if star else enumerate_paths(instance, self.closed, needs, room, most, max_stops)
+            star_paths(instance, self.closed, needs) if star else enumerate_paths(instance, self.closed, needs, room, most, partial=partial)
         )
         self.needs = needs.astype(np.float64)
         self.rates = rates

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from solver.instance import Instance, Ints
 
-CHUNK = 100_000
+CELLS = 6_000_000  # of one working table: below 50 MB each
 
 
 class TooManyPaths(Exception):
@@ -27,6 +27,7 @@ class PathPool:
     dwell: Ints
     metres: Ints
     last: NDArray[np.int16]
+    whole: bool = True
 
     def __len__(self) -> int:
         """How many paths."""
@@ -92,10 +93,11 @@ def star_paths(instance: Instance, closed: Closed, seats: Ints) -> PathPool:
     )
 
 
-def enumerate_paths(instance: Instance, closed: Closed, seats: Ints, room: int, most: int, max_stops: int) -> PathPool:
+def enumerate_paths(instance: Instance, closed: Closed, seats: Ints, room: int, most: int, *, partial: bool) -> PathPool:
     """Every set of stops with riders that one bus could visit on a leg, at most one of them left partly unserved.
 
-    `seats` waits per place (0..n), `room` is the largest bus. Raises TooManyPaths beyond `most`.
+    `seats` waits per place (0..n), `room` is the largest bus. Beyond `most` paths it raises TooManyPaths,
+    or with `partial` leaves out the longer ones.
     """
     keys = np.random.default_rng(0).integers(1, 2**62, len(seats), dtype=np.int64)
     dwell, limit = np.array(instance.dwell, np.int64), np.array(instance.max_ride, np.int64)
@@ -103,8 +105,15 @@ def enumerate_paths(instance: Instance, closed: Closed, seats: Ints, room: int, 
     first = first[first > 0]
     level = _Level(first.astype(np.int16)[:, None], closed.secs[0, first], closed.metres[0, first], keys[first], seats[first], seats[first])
     levels, count = [level], len(first)
-    while len(level.ride) and level.stops.shape[1] < max_stops:
-        level = _grown(level, closed, seats, room, (dwell, limit, keys), most - count)
+    whole = True
+    while len(level.ride) and level.stops.shape[1] < instance.max_stops:
+        try:
+            level = _grown(level, closed, seats, room, (dwell, limit, keys), most - count)
+        except TooManyPaths:
+            if not partial:
+                raise
+            whole = False
+            break
         levels.append(level)
         count += len(level.ride)
     width = max(1, levels[-1].stops.shape[1])
@@ -118,6 +127,7 @@ def enumerate_paths(instance: Instance, closed: Closed, seats: Ints, room: int, 
         dwell=dwells,
         metres=np.concatenate([x.metres for x in levels]),
         last=last,
+        whole=whole,
     )
 
 
@@ -126,8 +136,9 @@ def _grown(level: _Level, closed: Closed, seats: Ints, room: int, tables: tuple[
     dwell, limit, keys = tables
     parts: list[tuple[Ints, ...]] = []
     found = 0
-    for start in range(0, len(level.ride), CHUNK):
-        piece = slice(start, start + CHUNK)
+    chunk = max(1, CELLS // len(seats))
+    for start in range(0, len(level.ride), chunk):
+        piece = slice(start, start + chunk)
         stops, last = level.stops[piece], level.stops[piece, -1]
         ride = level.ride[piece, None] + dwell[last][:, None] + closed.secs[last]
         largest = np.maximum(level.largest[piece, None], seats[None, :])
@@ -138,7 +149,7 @@ def _grown(level: _Level, closed: Closed, seats: Ints, room: int, tables: tuple[
             fits[np.arange(len(stops)), stops[:, place]] = False
         i, s = np.nonzero(fits)
         found += len(i)
-        if found > 8 * most + 1000:
+        if found > 6 * most + 1000:
             raise TooManyPaths
         metres = level.metres[piece][i] + closed.metres[last[i], s]
         parts.append(

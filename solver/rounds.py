@@ -123,6 +123,7 @@ class Rounds:
         timed = search.by_iterations() is None
         bound_s, dive_s = (share * limit if timed else UNHURRIED_S for share in (BOUND_SHARE, DIVE_SHARE))
         proof = [(Job("bound", {"draft": draft, "seconds": bound_s}), bound_s)]
+        later = [(Job("whole", {"draft": draft, "seconds": bound_s}), bound_s)]
         others: list[tuple[Job, float]] = []
         if search.opening.published is None:
             if self.instance.symmetric:
@@ -130,6 +131,7 @@ class Rounds:
             elif timed:
                 route_s = max(0.1, min(ROUTE_S, limit / 10))
                 others = [(Job("route", {"seconds": route_s, "improve": True}), route_s)]
+        proof += later
         self.work_off([proof, others] if search.threads > 1 else [others + proof])
 
     def work_off(self, lists: list[list[tuple[Job, float]]]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from solver.instance import Instance
 from solver.milp import NO_UPPER, Programme, solve_integer
 
+EXACT_BUSES = 60
 Point = tuple[int, tuple[bool, bool]]  # a stop and which legs its riders use
 
 
@@ -50,7 +51,7 @@ class _Open:
 def seat(instance: Instance, buses: Sequence[Bus], parties: Sequence[int]) -> tuple[list[list[int]], list[int]]:
     """-> the parties of each bus, and those nobody could seat (exactly none if there is a way to seat all)."""
     seated, left = seat_greedily(instance, buses, parties)
-    if left:
+    if left and len(buses) <= EXACT_BUSES:
         exact = seat_exactly(instance, buses, parties)
         if exact is not None:
             return exact, []

@@ -11,7 +11,6 @@ from solver.draft import Draft
 from solver.exact import Exact
 from solver.improve import Improver
 from solver.instance import Instance, Ints
-from solver.legs import Column
 from solver.plan import Plan
 from solver.pool import TooManyPaths
 from solver.published import Published
@@ -29,9 +28,7 @@ class Desk:
     def __init__(self, instance: Instance, note: Callable[[object], None]) -> None:
         self.instance, self.note = instance, note
         self.gate = Gate(instance)
-        self._columns: list[Column] = []
-        self._max_stops: int | None = None
-        self._modes: list[list[int]] = []
+        self._work: Bound | None = None
         self._improver: Improver | None = None
 
     def work(self, job: Job) -> object:
@@ -40,6 +37,7 @@ class Desk:
             "route": self.route,
             "bound": self.bound,
             "dive": self.dive,
+            "whole": self.whole,
             "exact": self.exact,
             "improve": self.improve,
             "withdraw": self.withdraw,
@@ -51,51 +49,45 @@ class Desk:
         return routing_draft(self.gate, seconds, improve=improve)
 
     def bound(self, draft: Draft, seconds: float) -> BoundNote | None:
-        """The bound for serving exactly the parties of a draft; None if GLOP failed."""
+        """The bound for serving exactly the parties of a draft, and columns for a dive; None where paths are too many for one."""
         parties = [party for duty in draft.duties for party in duty.parties]
         needs, start = needs_of(self.instance, parties), [column_of(self.instance, duty) for duty in draft.duties]
-        until = time.monotonic() + seconds
-        try:
-            work, self._max_stops = self._paths(needs)
-            work.run(seconds=seconds, upper=float(draft.cost), on_better=self._tell_bound if not self._max_stops else None, start=start)
-            self._columns, self._modes = work.columns, work.modes
-            if self._max_stops:
-                work = self._whole(needs, until)
-                work.run(seconds=until - time.monotonic(), upper=float(draft.cost), on_better=self._tell_bound, start=self._columns)
-        except ArithmeticError:
-            return None
-        return BoundNote(work.minor())
+        self._work = work = Bound(self.instance, needs, partial=True)
+        work.run(seconds=seconds, upper=float(draft.cost), on_better=self._tell_bound if work.whole else None, start=start)
+        return BoundNote(work.minor()) if work.whole else None
 
     def _tell_bound(self, minor: int) -> None:
         self.note(BoundNote(minor))
 
-    def _paths(self, needs: Needs) -> tuple[Bound, int | None]:
-        """Column generation over all paths if they are few, else over those with few stops -> it, and that number of stops."""
-        for max_stops in (None, 4, 3, 2, 1):
-            try:
-                return Bound(self.instance, needs, max_stops=max_stops), max_stops
-            except TooManyPaths:
-                continue
-        return Bound(self.instance, needs, star=True), None
+    def whole(self, draft: Draft, seconds: float) -> BoundNote | None:
+        """After a bound over some of the paths: a proof over all, if there is time to look at millions, else over stars."""
+        if self._work is None or self._work.whole:
+            return None
+        until, columns = time.monotonic() + seconds, self._work.columns
+        work = self._patient(self._work.needs) if seconds >= PATIENT_S else None
+        work = work or Bound(self.instance, self._work.needs, star=True)
+        left = max(0.0, until - time.monotonic())
+        return BoundNote(work.run(seconds=left, upper=float(draft.cost), on_better=self._tell_bound, start=columns, tolerance=0.001))
 
-    def _whole(self, needs: Needs, until: float) -> Bound:
-        """What makes a proof where paths are many: all of them if there is time and room, else one star per stop."""
-        if until - time.monotonic() > PATIENT_S:
-            try:
-                return Bound(self.instance, needs, most=MOST_EVER)
-            except TooManyPaths:
-                pass
-        return Bound(self.instance, needs, star=True)
+    def _patient(self, needs: Needs) -> Bound | None:
+        """Column generation over millions of paths, None if there are more still."""
+        try:
+            return Bound(self.instance, needs, most=MOST_EVER)
+        except TooManyPaths:
+            return None
+
+    def dive(self, draft: Draft, seconds: float) -> Draft | None:
+        """A draft out of the bound's programme."""
+        if self._work is None:
+            return None
+        parties = [party for duty in draft.duties for party in duty.parties]
+        dive = Dive(self.gate, parties, float(draft.cost), self._work.columns)
+        return dive.run(seconds) if self._work.whole else dive.round_off(self._work.shares)
 
     def exact(self, draft: Draft, seconds: float, longest_s: float) -> Proof | None:
         """A proof for a small problem, after its bound; None where that is out of reach."""
         exact = Exact(self.gate, draft)
-        return exact.run(seconds, longest_s=longest_s) if exact.suits(self._modes) else None
-
-    def dive(self, draft: Draft, seconds: float) -> Draft | None:
-        """A draft out of the bound's programme."""
-        parties = [party for duty in draft.duties for party in duty.parties]
-        return Dive(self.gate, parties, float(draft.cost), self._columns, self._max_stops).run(seconds)
+        return exact.run(seconds, longest_s=longest_s) if self._work is not None and exact.suits(self._work.modes) else None
 
     def withdraw(self, plan: Plan, operator: str, seconds: float) -> Withdrawal:
         """What it would mean if an operator pulled out."""
