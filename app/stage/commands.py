@@ -54,15 +54,16 @@ def seed() -> None:
 @click.option("--url", help="Play through this running service (database marked demo or test) instead of a private stack.")
 @click.option("--inbox", help="The inbox of that service. [default: its demo's own]")
 @click.option("--kill-worker", is_flag=True, help="Kill the private stack's worker between a charge and its answer.")
-def rehearse(*, riders: int, seed: int, as_json: bool, url: str | None, inbox: str | None, kill_worker: bool) -> None:
+@click.option("--rough", is_flag=True, help="Let the private stack's fake Stripe lose replies, answer 500 and scramble webhooks.")
+def rehearse(*, riders: int, seed: int, as_json: bool, url: str | None, inbox: str | None, kill_worker: bool, rough: bool) -> None:
     """Play a whole event, from a burst of pledges to the last check-in, then check every invariant. Exit status 1 on any violation."""
-    if kill_worker and url:
-        fail("--kill-worker needs a private stack: leave --url out")
+    if url and (kill_worker or rough):
+        fail("--kill-worker and --rough need a private stack: leave --url out")
     set_up_logging(level="WARNING")
     console = Console(stderr=as_json)
     try:
         report = asyncio.run(
-            run_rehearsal(riders=riders, seed=seed, url=url, console=console, kill_worker=kill_worker, inbox_url=inbox)
+            run_rehearsal(riders=riders, seed=seed, url=url, console=console, kill_worker=kill_worker, rough=rough, inbox_url=inbox)
         )  # fmt: skip
     except StageError as error:
         fail("\n".join([str(error), *getattr(error, "__notes__", [])]))

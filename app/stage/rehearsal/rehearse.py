@@ -15,7 +15,7 @@ from app.stage.rehearsal.dispatching import Yard
 from app.stage.rehearsal.report import Notes, Report, print_report
 from app.stage.rehearsal.script import Script, write_script
 from app.stage.rehearsal.selling import EXPIRES_IN, Box, OpenTrip, Placed
-from app.stage.rehearsal.theatre import Theatre, client, kill_worker_while_charging, private_theatre, running_theatre
+from app.stage.rehearsal.theatre import Theatre, client, kill_worker_while_charging, let_stripe_misbehave, private_theatre, running_theatre
 from app.stage.world.records import OperatorRecord, read_events, read_names, read_operators
 
 AT_ONCE = 24
@@ -25,12 +25,19 @@ KILL_AFTER_SHARE = 4  # the answers held back are those after a quarter of the p
 
 
 async def run_rehearsal(
-    *, riders: int, seed: int, url: str | None, console: Console, kill_worker: bool = False, inbox_url: str | None = None
+    *,
+    riders: int,
+    seed: int,
+    url: str | None,
+    console: Console,
+    kill_worker: bool = False,
+    rough: bool = False,
+    inbox_url: str | None = None,
 ) -> Report:
     """Plays an event for `riders` people and returns what was found.
 
     Without `url` in a private stack, else through the service there. `kill_worker` kills the private stack's worker between a charge and
-    its answer. Raises StageError when the play cannot go on.
+    its answer; `rough` lets its fake Stripe lose replies, answer 500 and scramble webhooks. Raises StageError when the play cannot go on.
     """
     event = read_events()[EVENT]
     weeks_later = 0 if url is None else secrets.randbelow(WEEKS_APART)
@@ -43,6 +50,8 @@ async def run_rehearsal(
             with notes.stage("setup"):
                 chosen = private_theatre(operators, riders=riders) if url is None else running_theatre(url, inbox_url=inbox_url)
                 theatre = await closing.enter_async_context(chosen)
+                if rough and theatre.stack is not None:
+                    await let_stripe_misbehave(theatre.stack)
             play = Play(theatre, script, operators, notes, bar, seed=seed)
             money = await play.perform(kill_worker=kill_worker)
     report = notes.report(riders=riders, charged_minor=dict(money.charged), refunded_minor=dict(money.refunded))

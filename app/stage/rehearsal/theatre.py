@@ -119,6 +119,18 @@ def client(base_url: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=base_url, timeout=TIMEOUT_S, limits=limits, trust_env=False)
 
 
+ROUGH = {
+    "lost_reply_rate": 0.05, "server_error_after_effect_rate": 0.03, "server_error_rate": 0.03, "cut_before_effect_rate": 0.03,
+    "webhook_duplicate_rate": 0.3, "webhook_drop_rate": 0.3, "webhook_shuffle_s": 2.0,
+}  # fmt: skip
+
+
+async def let_stripe_misbehave(stack: PrivateStack) -> None:
+    """One call in seven goes wrong in one of four ways; webhooks come twice, late, in another order, or never."""
+    async with client(stack.stripe_url) as stripe:
+        (await stripe.post("/_stage/faults", json={"rates": ROUGH})).raise_for_status()
+
+
 HELD_REPLIES = 3
 HELD_S = 600.0
 CONFIRM = "POST /v1/payment_intents/{intent}/confirm"
@@ -145,6 +157,6 @@ async def kill_worker_while_charging(stack: PrivateStack, pool: Pool, *, skip: i
 
         found = await until(caught, "a charge whose answer is held back", timeout_s=180.0)
         await stack.worker.kill()
-        (await stripe.post("/_stage/faults", json={"clear": True})).raise_for_status()
+        (await stripe.post("/_stage/faults", json={"rates": {"slow_reply_s": 0.0}})).raise_for_status()
         await stack.worker.start()
         return found
