@@ -1,5 +1,6 @@
 // What stands at the points of a map: names, popups, and the box around them all.
 const MOST_NAMES = 14;
+const RANKS = ["venue", "bus", "stop", "depot"];
 
 export function bounds(maplibre, data) {
   const box = new maplibre.LngLatBounds();
@@ -12,11 +13,26 @@ export function bounds(maplibre, data) {
 export function addNames(maplibre, map, data) {
   const points = data.features.filter(({ geometry, properties }) => geometry.type === "Point" && properties.name);
   const shown = points.length <= MOST_NAMES ? points : points.filter(({ properties }) => properties.kind === "venue" || properties.kind === "bus");
+  const names = [];
   for (const { geometry, properties } of shown) {
     const element = Object.assign(document.createElement("span"), { className: "map-name", textContent: properties.name });
     element.dataset.kind = properties.kind;
     new maplibre.Marker({ element, anchor: "left", offset: [14, 0] }).setLngLat(geometry.coordinates).addTo(map);
     ["role", "aria-label", "tabindex"].forEach((name) => element.removeAttribute(name)); // a name, not a button
+    names.push(element);
+  }
+  names.sort((one, other) => RANKS.indexOf(one.dataset.kind) - RANKS.indexOf(other.dataset.kind));
+  map.on("idle", () => makeRoom(names));
+}
+
+// A name that would lie on a more important one waits until the map is closer.
+function makeRoom(names) {
+  const taken = [];
+  for (const name of names) {
+    const box = name.getBoundingClientRect();
+    const free = taken.every((other) => box.right < other.left || other.right < box.left || box.bottom < other.top || other.bottom < box.top);
+    name.classList.toggle("map-name-waits", !free);
+    if (free) taken.push(box);
   }
 }
 
