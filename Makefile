@@ -10,7 +10,7 @@ PORT ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test check format rehearse bench-solver lock
+.PHONY: help setup demo demo-reset test check format rehearse screenshots bench-solver lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench-solver: $(READY) ## Measure the solver beside OR-Tools and PyVRP (ARGS="--
 	@$(BIN)/python -c 'import pyvrp' 2>/dev/null \
 		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-bench.lock
 	@$(BIN)/python -m tests.bench.bench_solver $(ARGS)
+
+screenshots: $(READY) ## Take the pictures in docs/images anew from the demo world (needs a Chromium)
+	@$(BIN)/python -m tests.browser.journey.tour
 
 LOCK := pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 lock: ## Pin dependencies anew after a change in pyproject.toml (needs uv; ARGS=--upgrade takes newer ones)
