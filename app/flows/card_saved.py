@@ -85,7 +85,7 @@ async def count_pledge(conn: Connection, trip: Trip, pledge: Pledge, card: Saved
     if not await takes_people(conn, trip, now):
         await pledges.set_card(conn, pledge.id, card)  # the trip's or the hold's own timer ends the pledge and forgets the card
         return pledge
-    if await over_card_cap(conn, trip.id, card, people=pledge.people):
+    if await over_card_cap(conn, trip.id, card.card_fingerprint, people=pledge.people):
         return await refuse(conn, trip, pledge, card)
     secured = await secure_within(conn, pledge, card, now=now)
     if pledge.account_id is not None:
@@ -114,7 +114,7 @@ async def refuse(conn: Connection, trip: Trip, pledge: Pledge, card: SavedCard) 
 async def readmit(conn: Connection, trip: Trip, pledge: Pledge, card: SavedCard) -> Pledge:
     """A card saved after the hold lapsed: re-admitted if seats remain, else forgotten and the rider told."""
     now = await busload_now(conn)
-    too_many = await over_card_cap(conn, trip.id, card, people=pledge.people)
+    too_many = await over_card_cap(conn, trip.id, card.card_fingerprint, people=pledge.people)
     room = pledge.people <= trip.room and not await pledges.has_live_twin(conn, pledge.id)
     if too_many or not room or not await takes_people(conn, trip, now):
         await pledges.set_card(conn, pledge.id, card)

@@ -19,11 +19,12 @@ from app.domain.payments import store as payments
 from app.domain.payments.model import CHARGED, UNSETTLED, NewPayment, Payment
 from app.domain.payments.service import make_due, make_refund_due
 from app.domain.pledges import store as pledges
-from app.domain.pledges.model import HELD, LIVE, MAX_PEOPLE, Pledge, PledgeState
+from app.domain.pledges.model import HELD, LIVE, MAX_PEOPLE, MAX_PEOPLE_PER_CARD, Pledge, PledgeState
 from app.domain.trips import store as trips
 from app.domain.trips.model import BOTH_LEGS, Trip, check_room, check_selling, price_for, tips
 from app.flows.confirm_trip import confirm_within
 from app.flows.place_pledge import check_stop
+from app.flows.secure_pledge import over_card_cap
 
 
 class PledgeChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,8 +113,11 @@ async def changed_party(conn: Connection, trip: Trip, pledge: Pledge, wish: Pled
     stop_id = wish.stop_id or pledge.stop_id
     if stop_id != pledge.stop_id:
         await check_stop(conn, trip, stop_id)
-    if seats + wheelchairs > pledge.people:
-        check_room(trip, seats + wheelchairs - pledge.people)
+    more = seats + wheelchairs - pledge.people
+    if more > 0:
+        check_room(trip, more)
+        if await over_card_cap(conn, trip.id, pledge.card_fingerprint, people=more):
+            raise Conflict(f"One card carries at most {MAX_PEOPLE_PER_CARD} people of a trip.", code="card_limit")
     needs = pledge.needs if wish.needs is None else wish.needs.strip()[:1000]
     return Party(stop_id=stop_id, seats=seats, wheelchairs=wheelchairs, legs=legs, price_minor=price_minor, needs=needs)
 

@@ -148,7 +148,7 @@ async def admit(
     await check_stop(conn, trip, wish.stop_id)
     check_room(trip, wish.seats + wish.wheelchairs)
     price_minor = price_for(trip, wish.legs, trip.secured)
-    if card is not None and await over_card_cap(conn, trip.id, card, people=wish.seats + wish.wheelchairs):
+    if card is not None and await over_card_cap(conn, trip.id, card.card_fingerprint, people=wish.seats + wish.wheelchairs):
         raise Conflict(
             f"One card carries at most {MAX_PEOPLE_PER_CARD} people of a trip. Leave payment_method out and save another card.",
             code="card_limit",

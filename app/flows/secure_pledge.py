@@ -13,11 +13,11 @@ from app.flows.confirm_trip import collect_fares, confirm_within
 from app.flows.tell_counts import tell_counts_within
 
 
-async def over_card_cap(conn: Connection, trip_id: UUID, card: SavedCard, *, people: int) -> bool:
-    """Whether these people more would be too many of a trip on one card, whatever its references: its fingerprint counts."""
-    if card.card_fingerprint is None:
+async def over_card_cap(conn: Connection, trip_id: UUID, fingerprint: str | None, *, people: int) -> bool:
+    """Whether these people more would be too many of a trip on one card, known by its fingerprint."""
+    if fingerprint is None:
         return False
-    return await pledges.people_on_card(conn, trip_id=trip_id, card_fingerprint=card.card_fingerprint) + people > MAX_PEOPLE_PER_CARD
+    return await pledges.people_on_card(conn, trip_id=trip_id, card_fingerprint=fingerprint) + people > MAX_PEOPLE_PER_CARD
 
 
 async def secure_within(conn: Connection, pledge: Pledge, card: SavedCard, *, now: datetime) -> Pledge:

@@ -39,7 +39,7 @@ from app.surfaces.rider.views import (
     view_stop,
     view_trip,
 )
-from app.web.actors import CurrentActor, bearer_token
+from app.web.actors import Actor, CurrentActor, bearer_token
 from app.web.cursors import check_limit, read_cursor, write_cursor
 from app.web.live_hub import LiveHub
 
@@ -204,6 +204,11 @@ async def place(
     return PlacedPledgeView(pledge=view, manage_url=f"{settings.base_url}/p/{placed.manage_token}", manage_token=placed.manage_token)
 
 
+def acting(actor: Actor) -> str:
+    """Who the audit trail names: the rider, however the pledge was opened, or the organiser who does it for them."""
+    return actor.audit_name if actor.is_organiser else "rider"
+
+
 def wish_of(data: PlacePledge) -> PledgeWish:
     """The request in the flow's words."""
     return PledgeWish(
@@ -237,7 +242,7 @@ async def withdraw(
     """Withdraws a pledge: free until its trip is confirmed."""
     async with pool.acquire() as conn:
         await open_pledge(conn, pledge_id, actor=actor, token=token or bearer_token(request))
-    pledge = await withdraw_pledge(pool, pledge_id, actor="rider")
+    pledge = await withdraw_pledge(pool, pledge_id, actor=acting(actor))
     async with pool.acquire() as conn:
         return await read_pledge_view(conn, pledge)
 
@@ -261,7 +266,7 @@ async def change(
         legs=tuple(data.legs) if data.legs is not None else None,
         needs=data.needs,
     )
-    pledge = await change_pledge(pool, pledge_id, wish, actor="rider")
+    pledge = await change_pledge(pool, pledge_id, wish, actor=acting(actor))
     async with pool.acquire() as conn:
         return await read_pledge_view(conn, pledge)
 

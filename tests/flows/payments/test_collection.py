@@ -1,6 +1,6 @@
 """What becomes of a charge that does not go through: retries, another card, the end of the window, and changes of a party."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -170,3 +170,26 @@ async def test_a_payment_that_is_settled_is_not_looked_up_or_charged_again(servi
     before = await payments(service, placed)
     await look_up_payment(service.pool, payment_id, gateway=service.stripe.gateway)
     assert await payments(service, placed) == before
+
+
+async def test_booking_close_waits_for_the_bank_and_then_drops_who_has_not_paid(service: Service) -> None:
+    closes = datetime.now(tz=UTC) + timedelta(days=2)
+    event = await service.event(booking_closes_at=closes.isoformat())
+    trip = await service.trip(event, minimum=1, deadline_at=(closes - timedelta(days=1)).isoformat())
+    waits, good = await service.pledged(trip, card=ASKS), await service.pledged(trip)
+    await service.work("charge_payment")
+    await approve_charge(service.pool, UUID(waits["pledge"]["id"]), gateway=service.stripe.gateway, return_url="http://localhost/")
+    collecting = ("charge_payment", "close_charge", "detach_card", "send_mail")
+
+    for wait in (timedelta(days=2, seconds=1), timedelta(days=2, seconds=12), timedelta(days=2, seconds=24)):
+        await service.jump(wait)
+        await service.sweep()
+        await service.work(*collecting)
+
+    assert [(await service.show(placed))["state"] for placed in (waits, good)] == ["dropped", "paid"]
+    (payment,) = await payments(service, waits)
+    assert payment.intent_ref is not None
+    assert (await service.stripe.gateway.fetch_payment_intent(payment.intent_ref)).status == "canceled"
+    assert (await service.trip_now(trip))["secured"] == 1
+    async with service.pool.acquire() as conn:
+        assert await conn.fetchval("SELECT booking_closed_at IS NOT NULL FROM events")

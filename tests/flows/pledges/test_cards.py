@@ -212,6 +212,17 @@ async def test_one_card_stands_for_at_most_sixteen_people_of_a_trip(service: Ser
     assert await state(service, another) == "active"
 
 
+async def test_a_party_cannot_grow_past_what_its_card_may_carry(service: Service) -> None:
+    trip = await service.trip(await service.event(), minimum=30, cap=40)
+    first, second = await service.pledged(trip, seats=8), await service.pledged(trip, seats=6)
+    path, headers = f"/api/pledges/{second['pledge']['id']}/change", {"Authorization": f"Bearer {second['manage_token']}"}
+    third = await service.pledged(trip, seats=2)
+    refused = await service.http.post(path, json={"seats": 7}, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (409, "card_limit")
+    assert [await state(service, placed) for placed in (first, second, third)] == ["active"] * 3
+    assert await counters(service, trip) == ("open", 16, 0)
+
+
 async def pledge_as(service: Service, rider: dict[str, str], trip: dict[str, Any], **other: Any) -> httpx.Response:
     body = {"stop_id": trip["stops"][0]["id"], "name": "Ada", "email": f"{uuid4().hex}@example.org", "seats": 1, **other}
     return await service.http.post(f"/api/trips/{trip['id']}/pledges", json=body, headers={**rider, "Idempotency-Key": uuid4().hex})

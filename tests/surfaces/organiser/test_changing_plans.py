@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.ledgers import assert_sound, charges_at_stripe, written
 from tests.support.riders import mails_to, paid, until
-from tests.support.service import ARRIVE, Service, event_wish
+from tests.support.service import ARRIVE, Service, event_wish, trip_wish
 
 DEADLINE = ARRIVE - timedelta(days=20)
 
@@ -201,3 +201,39 @@ async def test_times_need_their_offset(service: Service) -> None:
     assert [error["field"] for error in answer.json()["errors"]] == ["starts_at"]
     assert await written(service.pool) == before
     assert (await service.http.get("/api/schema/openapi.json")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("faulty", "field"),
+    [
+        ({"minimum": 11}, "minimum"),
+        ({"price_one_way_minor": 0}, "price_both_minor"),
+        ({"tiers": [[5, 3300]]}, "tiers"),
+        ({"stops": [{"name": "A", "lat": 39.3, "lon": -76.6, "zone": "Mars/Base"}]}, "stops[0].zone"),
+        ({"deadline_at": (ARRIVE - timedelta(days=9)).isoformat()}, "deadline_at"),
+    ],
+)
+async def test_a_trip_with_a_fault_is_refused_with_its_field(service: Service, faulty: dict[str, Any], field: str) -> None:
+    event = await service.event()
+    before = await written(service.pool)
+    answer = await service.organiser.post(f"/api/events/{event['id']}/trips", json=trip_wish(**faulty))
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
+    assert field in [error["field"] for error in answer.json()["errors"]]
+    assert await written(service.pool) == before
+
+
+@pytest.mark.parametrize("faulty", [{"max_stops": 0}, {"kind": "party"}, {"currency": "usd"}, {"fee_bp": 9000, "partner_share_bp": 2000}])
+async def test_an_event_with_a_fault_is_refused(service: Service, faulty: dict[str, Any]) -> None:
+    answer = await service.organiser.post("/api/events", json=event_wish(**faulty))
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
+
+
+async def test_what_an_organiser_does_for_a_rider_is_written_down_as_such(service: Service) -> None:
+    trip = await service.trip(await service.event())
+    theirs, own = await service.pledged(trip), await service.pledged(trip)
+    await service.organiser.post(f"/api/pledges/{theirs['pledge']['id']}/withdraw")
+    await withdraw(service, own)
+    async with service.pool.acquire() as conn:
+        rows = await conn.fetch("SELECT subject_id, actor FROM audit WHERE to_state = 'withdrawn'")
+    actors = {str(row["subject_id"]): row["actor"].partition(":")[0] for row in rows}
+    assert actors == {theirs["pledge"]["id"]: "organiser", own["pledge"]["id"]: "rider"}
