@@ -131,7 +131,7 @@ async def read_duties(conn: Connection, event: Event, history: Sequence[Offer]) 
                 operator=operators[duty.operator_id],
                 vehicle=vehicle.name,
                 plate=vehicle.plate,
-                seats=vehicle.seats,
+                places=vehicle.seats + vehicle.wheelchair_places,
                 people=sum(party.people for party in riders[duty.id]),
                 hire_minor=duty.hire_minor,
                 distance_m=duty.distance_m,

@@ -35,7 +35,7 @@ class DispatchDuty(msgspec.Struct, frozen=True, kw_only=True):
     operator: str
     vehicle: str
     plate: str
-    seats: int
+    places: int
     people: int
     hire_minor: int
     distance_m: int
