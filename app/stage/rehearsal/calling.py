@@ -11,7 +11,7 @@ from app.stage.errors import StageError
 
 T = TypeVar("T")
 POLL_S = 0.25
-TRIES = 6
+TRIES = 8
 TRY_AGAIN = frozenset({429, 502, 503})
 IN_FLIGHT = "idempotency_key_in_flight"
 

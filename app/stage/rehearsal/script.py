@@ -79,7 +79,7 @@ def script_trip(record: TripRecord, people: int, names: NamesRecord, dice: Rando
     failing = {number for number in range(len(parties)) if dice.random() < FAILING_SHARE}
     if not expires and not failing and record.origin == NEAR[0]:
         failing = {0}
-    leaving = {0} if expires else {number for number in range(len(parties)) if dice.random() < FAILING_SHARE}
+    leaving = {0} if expires else {number for number in range(len(parties)) if dice.random() < FAILING_SHARE} - failing
     pledgers = [
         Pledger(
             party=party,

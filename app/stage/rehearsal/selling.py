@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -109,14 +110,15 @@ class Box:
         answer = await self.http.post(f"{self.stripe_root}/_stage/sessions/{session.split('?')[0]}/complete", json=card)
         answer.raise_for_status()
         if placed.pledger.returns:
-            back = await self.http.get(f"/p/{placed.token}/card-saved", params={"session": session})
-            if back.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-                self.notes.violated("pages answer", [f"card-saved answered {back.status_code}"])
+            with suppress(httpx.TransportError):  # a rider whose connection breaks; the webhook tells all the same
+                back = await self.http.get(f"/p/{placed.token}/card-saved", params={"session": session})
+                if back.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+                    self.notes.violated("pages answer", [f"card-saved answered {back.status_code}"])
 
     async def withdraw(self, placed: Placed) -> None:
         """The rider leaves; too late is no fault, the trip has tipped."""
         try:
-            await self.owner(placed).post(f"/api/pledges/{placed.id}/withdraw")
+            await self.owner(placed).post(f"/api/pledges/{placed.id}/withdraw", may_repeat=True)
         except Refused as refused:
             if refused.code != "pledge_confirmed":
                 raise
