@@ -108,8 +108,11 @@ def our_id(intent: IntentState) -> UUID | None:
 
 
 def as_hint(payment: Payment, outcome: Outcome) -> Outcome:
-    """A hint never moves a payment that waits for its next attempt except to `succeeded`; a failure it tells of is known already."""
-    if payment.state in {PaymentState.SUBMITTING, PaymentState.UNKNOWN} or outcome.state is PaymentState.SUCCEEDED:
+    """A hint moves a payment to `succeeded`, or one that nobody answers for.
+
+    Of a failure it may tell late: of one that is known already, or of the attempt before the one that is under way.
+    """
+    if payment.state is PaymentState.UNKNOWN or outcome.state is PaymentState.SUCCEEDED:
         return outcome
     return Outcome(
         state=payment.state, intent_ref=outcome.intent_ref, charge_ref=None, fee_minor=None, error_code=payment.error_code,

@@ -34,6 +34,8 @@ async def settle_payment(pool: Pool, payment_id: UUID, outcome: Outcome) -> Paym
         pledge = await pledges.lock_pledge(conn, reference)
         before = await payments.lock_payment(conn, payment_id)
         assert before is not None
+        if outcome.state is PaymentState.SUCCEEDED and before.state in {PaymentState.VOID, PaymentState.ABANDONED}:
+            log.error("charge.after_its_end", payment_id=str(payment_id), state=before.state.value)  # a person must give it back
         after = await apply_outcome(conn, before, outcome)
         if after.state is not before.state:
             await draw_consequence(conn, pledge, after)

@@ -111,6 +111,21 @@ async def test_a_webhook_may_be_faster_than_the_workers_answer(service: Service)
     assert (await mails_to(service, placed)).count("payment_succeeded") == 1
 
 
+async def test_late_news_of_a_failure_does_not_end_the_attempt_under_way(service: Service) -> None:
+    _, placed = await tipped(service, card=DECLINED)
+    await service.work("charge_payment")
+    (failed,) = await payments(service, placed)
+    await service.jump(timedelta(hours=49))
+
+    async def late_news() -> None:
+        assert failed.intent_ref is not None
+        await learn_of_intent(service.pool, failed.intent_ref, gateway=service.stripe.gateway)
+        assert await states(service, placed) == ["submitting"]
+
+    await charge_with(service, placed, between(service, "fetch_payment_intent", late_news))
+    assert [(payment.state, payment.attempts) for payment in await payments(service, placed)] == [("retryable", 2)]
+
+
 @pytest.mark.parametrize("moment", ["create_payment_intent", "confirm_payment_intent"])
 async def test_a_worker_killed_between_charge_and_answer_charges_nobody_twice(service: Service, moment: str) -> None:
     _, placed = await tipped(service)

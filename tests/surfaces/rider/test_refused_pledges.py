@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.support.ledgers import written
+from tests.support.riders import signed_in_rider
 from tests.support.service import ARRIVE, Service, event_wish
 
 UNTIL_DEADLINE = ARRIVE - timedelta(days=20)
@@ -229,6 +230,24 @@ async def test_riders_and_strangers_cannot_do_what_organisers_do(service: Servic
             ),
         ]
         assert {problem_of(answer) for answer in answers} == {(401, "sign_in_needed")}
+    assert await written(service.pool) == before
+
+
+async def test_another_signed_in_rider_sees_no_pledge_but_their_own_and_organises_nothing(service: Service) -> None:
+    trip = await service.trip(await service.event())
+    ada, bob = await signed_in_rider(service, "ada@example.org"), await signed_in_rider(service, "bob@example.org")
+    placed = (await service.pledge(trip, email="ada@example.org")).json()
+    path = f"/api/pledges/{placed['pledge']['id']}"
+    assert (await service.http.get(path, headers=ada)).status_code == 200, "the verified address is its own"
+    before = await written(service.pool)
+    for answer in (await service.http.get(path, headers=bob), await service.http.post(f"{path}/withdraw", headers=bob)):
+        assert problem_of(answer) == (404, "unknown_pledge")
+    for answer in (
+        await service.http.post(f"/api/trips/{trip['id']}/cancel", json={"reason": "x"}, headers={**bob, "Idempotency-Key": "x"}),
+        await service.http.patch(f"/api/trips/{trip['id']}", json={"minimum": 1}, headers=bob),
+        await service.http.get(f"/api/organiser/events/{trip['event_id']}/trips", headers=bob),
+    ):
+        assert problem_of(answer) == (403, "not_allowed")
     assert await written(service.pool) == before
 
 
