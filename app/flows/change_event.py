@@ -11,6 +11,7 @@ from app.core.database import Connection, Pool, transaction
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.idempotency import KeyedRequest, claim_key
 from app.core.ids import new_id
+from app.core.inputs import LONGEST_ADDRESS, LONGEST_NAME
 from app.core.live import tell
 from app.core.timers import set_timer
 from app.domain.events import store as events
@@ -22,7 +23,7 @@ from app.domain.pledges.model import Pledge
 from app.domain.trips import store as trips
 from app.domain.trips.model import TRIP_MACHINE, Trip, TripState
 from app.flows.cancel_trip import cancel_trip_within
-from app.flows.plan_event import place_faults
+from app.flows.plan_event import line_faults, moment_faults, place_faults
 from app.flows.seats_freed import call_off_event_within
 
 FREE_EXIT = timedelta(days=7)
@@ -86,6 +87,18 @@ def check_move(event: Event, move: EventMove, now: datetime) -> None:
         raise Conflict(
             "Booking has closed and buses are being routed. Cancel the event's trips, or open a new event.", code="booking_closed"
         )
+    faults = moment_faults(
+        starts_at=move.starts_at,
+        ends_at=move.ends_at,
+        arrive_by_at=move.arrive_by_at,
+        return_departs_at=move.return_departs_at,
+        booking_closes_at=move.booking_closes_at,
+        capacity_deadline_at=move.capacity_deadline_at,
+    )
+    faults += line_faults({"venue_name": (move.venue_name, LONGEST_NAME)}) + place_faults("", move.lat, move.lon)
+    faults += line_faults({"address": (move.address, LONGEST_ADDRESS)}) if move.address else []
+    if faults:
+        raise Invalid(faults[0].message, fields=tuple(faults))
     order = [now, move.booking_closes_at, move.capacity_deadline_at, move.arrive_by_at, move.return_departs_at]
     if (
         order != sorted(order)
@@ -97,8 +110,6 @@ def check_move(event: Event, move: EventMove, now: datetime) -> None:
             "starts_at",
             "Times must follow each other: booking closes, capacity deadline, arrival, start, end, and the way back after the arrival.",
         )
-    if faults := place_faults("", move.lat, move.lon):
-        raise Invalid(faults[0].message, fields=tuple(faults))
 
 
 def check_deadlines(of_event: list[Trip], move: EventMove) -> None:

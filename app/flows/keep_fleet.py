@@ -11,11 +11,13 @@ from app.core.audit import act_as, record_change
 from app.core.database import Connection, Pool, transaction
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.ids import new_id
+from app.core.inputs import LONGEST_NOTE, LONGEST_PHONE, is_line, is_moment
 from app.domain.accounts.model import looks_like_email
 from app.domain.fleet import store
 from app.domain.fleet.model import Availability, Depot, Driver, RateCard, SpanKind, Vehicle
 
 MAX_MINOR = 100_000_000
+LONGEST_PLATE = 20
 CODE_OF_CURRENCY = 3
 MAX_LAT, MAX_LON = 90, 180
 MAX_SEATS, MAX_WHEELCHAIR_PLACES = 150, 20
@@ -58,8 +60,8 @@ async def add_depot(pool: Pool, *, operator_id: UUID, name: str, lat: float, lon
 
 def check_place(name: str, lat: float, lon: float) -> None:
     """A name, and coordinates on this planet."""
-    if not name.strip():
-        raise Invalid.field("name", "Give it a name your drivers know.")
+    if not is_line(name):
+        raise Invalid.field("name", "Give it a name your drivers know: one line of at most 120 characters.")
     if not -MAX_LAT <= lat <= MAX_LAT:
         raise Invalid.field("lat", "A latitude is between -90 and 90 degrees.")
     if not -MAX_LON <= lon <= MAX_LON:
@@ -82,8 +84,10 @@ async def add_vehicle(pool: Pool, wish: VehicleWish, *, operator_id: UUID, actor
 
 async def check_vehicle(conn: Connection, wish: VehicleWish, operator_id: UUID) -> None:
     """Refuses what no bus is, a depot that is not one's own and rules nobody knows."""
-    if not wish.plate.strip() or not wish.name.strip():
-        raise Invalid.field("plate" if not wish.plate.strip() else "name", "Please fill this in: riders and drivers look for it.")
+    if not is_line(wish.plate, LONGEST_PLATE) or not is_line(wish.name):
+        raise Invalid.field(
+            "name" if is_line(wish.plate, LONGEST_PLATE) else "plate", "Please fill this in: riders and drivers look for it."
+        )
     if not 1 <= wish.seats <= MAX_SEATS:
         raise Invalid.field("seats", "A vehicle has 1 to 150 seats.")
     if not 0 <= wish.wheelchair_places <= MAX_WHEELCHAIR_PLACES:
@@ -146,7 +150,9 @@ async def add_span(
     actor: str,
 ) -> Availability:
     """A stretch in which a vehicle is for hire, or is not; Invalid `bad_span`, NotFound `unknown_vehicle`."""
-    if starts_at.tzinfo is None or ends_at.tzinfo is None or starts_at >= ends_at:
+    if len(note) > LONGEST_NOTE:
+        raise Invalid.field("note", f"A note has at most {LONGEST_NOTE} characters.")
+    if not is_moment(starts_at) or not is_moment(ends_at) or starts_at >= ends_at:
         raise Invalid.field("ends_at", "The end must be after the start; both with their offset.", code="bad_span")
     async with transaction(pool) as conn:
         await act_as(conn, actor, f"calendar: {kind.value}")
@@ -168,11 +174,11 @@ async def drop_span(pool: Pool, span_id: UUID, *, operator_ids: Collection[UUID]
 
 async def add_driver(pool: Pool, *, operator_id: UUID, name: str, email: str, phone: str, actor: str) -> Driver:
     """A new driver; Invalid, Conflict `driver_known`."""
-    if not name.strip():
-        raise Invalid.field("name", "Please give the driver's name.")
+    if not is_line(name):
+        raise Invalid.field("name", "Please give the driver's name: one line of at most 120 characters.")
     if not looks_like_email(email):
         raise Invalid.field("email", "This is no e-mail address; the driver's link is mailed to it.", code="bad_email")
-    if not phone.strip():
+    if not is_line(phone, LONGEST_PHONE):
         raise Invalid.field("phone", "Please give a number: the dispatcher calls it on the day.")
     driver = Driver(id=new_id(), operator_id=operator_id, name=name.strip(), email=email.strip(), phone=phone.strip(), active=True)
     async with transaction(pool) as conn:

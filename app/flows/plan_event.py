@@ -13,6 +13,7 @@ from app.core.clock import busload_now
 from app.core.database import Connection, Pool, transaction
 from app.core.errors import Conflict, FieldError, Invalid, NotFound
 from app.core.ids import new_id, public_code
+from app.core.inputs import LARGEST, LONGEST_ADDRESS, LONGEST_NAME, LONGEST_PHONE, LONGEST_SUMMARY, is_line, is_moment
 from app.core.live import tell
 from app.core.timers import set_timer
 from app.core.zones import ZoneUnknown, read_zone
@@ -27,6 +28,7 @@ from app.domain.trips.model import TRIP_MACHINE, Trip, TripState, tips
 from app.flows.confirm_trip import confirm_within
 
 MAX_RIDE_S = 4 * 3600
+LONGEST_RIDE_S = 2 * 86_400
 MAX_LATITUDE, MAX_LONGITUDE = 90, 180
 CURRENCY = re.compile(r"[A-Z]{3}")
 WHOLE_BP = 10_000
@@ -106,13 +108,39 @@ def place_faults(prefix: str, lat: float, lon: float) -> list[FieldError]:
     return faults
 
 
-def event_faults(wish: EventWish, now: datetime) -> list[FieldError]:
-    """Everything that is wrong with a new event, each with its remedy."""
-    faults = zone_fault("zone", wish.zone) + place_faults("", wish.lat, wish.lon)
-    if wish.kind not in {"match", "concert", "festival", "march", "other"}:
-        faults.append(FieldError(field="kind", message="Choose match, concert, festival, march or other."))
-    if not CURRENCY.fullmatch(wish.currency):
-        faults.append(FieldError(field="currency", message="Use a three-letter currency code such as EUR."))
+def line_faults(lines: dict[str, tuple[str, int]]) -> list[FieldError]:
+    """Faults of names and the like: field by what was given and the most characters."""
+    return [
+        FieldError(field=field, message=f"Please fill this in: one line of at most {longest} characters.")
+        for field, (text, longest) in lines.items()
+        if not is_line(text, longest)
+    ]
+
+
+def moment_faults(**moments: datetime) -> list[FieldError]:
+    """Faults of times by their field, before any of them is compared."""
+    message = "Send the time with its offset, such as 2027-01-16T05:40:00Z."
+    return [FieldError(field=field, message=message) for field, moment in moments.items() if not is_moment(moment)]
+
+
+def event_text_faults(wish: EventWish) -> list[FieldError]:
+    """Faults of what is read by people."""
+    faults = line_faults(
+        {
+            "name": (wish.name, LONGEST_NAME),
+            "venue_name": (wish.venue_name, LONGEST_NAME),
+            "contact_phone": (wish.contact_phone, LONGEST_PHONE),
+            **({"address": (wish.address, LONGEST_ADDRESS)} if wish.address else {}),
+        }
+    )
+    if len(wish.summary) > LONGEST_SUMMARY or "\0" in wish.summary:
+        faults.append(FieldError(field="summary", message=f"A summary has at most {LONGEST_SUMMARY} characters."))
+    return faults
+
+
+def order_faults(wish: EventWish, now: datetime) -> list[FieldError]:
+    """Faults of times that do not follow each other."""
+    faults = []
     order = ["booking_closes_at", "capacity_deadline_at", "arrive_by_at", "starts_at", "ends_at"]
     for earlier, later in pairwise(order):
         if getattr(wish, earlier) > getattr(wish, later):
@@ -123,13 +151,24 @@ def event_faults(wish: EventWish, now: datetime) -> list[FieldError]:
         faults.append(FieldError(field="capacity_deadline_at", message="The capacity deadline must come before the first departure."))
     if wish.booking_closes_at <= now:
         faults.append(FieldError(field="booking_closes_at", message="Booking must close in the future."))
+    return faults
+
+
+def event_faults(wish: EventWish, now: datetime) -> list[FieldError]:
+    """Everything that is wrong with a new event, each with its remedy."""
+    times = ("starts_at", "ends_at", "arrive_by_at", "return_departs_at", "booking_closes_at", "capacity_deadline_at")
+    if faults := moment_faults(**{name: getattr(wish, name) for name in times}):
+        return faults
+    faults = event_text_faults(wish) + zone_fault("zone", wish.zone) + place_faults("", wish.lat, wish.lon)
+    if wish.kind not in {"match", "concert", "festival", "march", "other"}:
+        faults.append(FieldError(field="kind", message="Choose match, concert, festival, march or other."))
+    if not CURRENCY.fullmatch(wish.currency):
+        faults.append(FieldError(field="currency", message="Use a three-letter currency code such as EUR."))
+    faults += order_faults(wish, now)
     if not (wish.fee_bp >= 0 and wish.partner_share_bp >= 0 and wish.fee_bp + wish.partner_share_bp <= WHOLE_BP):
         faults.append(FieldError(field="fee_bp", message="Fee and partner share are basis points and at most 10000 together."))
-    faults += [
-        FieldError(field=name, message="Please fill this in.")
-        for name in ("name", "venue_name", "contact_phone")
-        if not getattr(wish, name).strip()
-    ]
+    if not 0 <= wish.rider_minute_minor <= LARGEST:
+        faults.append(FieldError(field="rider_minute_minor", message="A rider's minute is worth 0 or more minor units."))
     if not 1 <= wish.max_stops <= MOST_STOPS:
         faults.append(FieldError(field="max_stops", message="A bus makes 1 to 100 stops on a leg."))
     return faults
@@ -178,12 +217,13 @@ async def create_trip(pool: Pool, event_id: UUID, wish: TripWish, *, actor: str)
 
 def trip_faults(wish: TripWish, event: Event) -> list[FieldError]:
     """Everything that is wrong with a new trip, each with its remedy."""
+    if faults := moment_faults(deadline_at=wish.deadline_at):
+        return faults
     faults = zone_fault("zone", wish.zone) + place_faults("origin_", wish.origin_lat, wish.origin_lon)
-    if not wish.origin.strip():
-        faults.append(FieldError(field="origin", message="Name the area it starts from."))
-    if wish.price_both_minor <= 0 or (wish.price_one_way_minor is not None and wish.price_one_way_minor <= 0):
+    faults += line_faults({"origin": (wish.origin, LONGEST_NAME)})
+    if not 0 < wish.price_both_minor <= LARGEST or not 0 < (1 if wish.price_one_way_minor is None else wish.price_one_way_minor) <= LARGEST:
         faults.append(FieldError(field="price_both_minor", message="Prices are minor units above 0 (3200 is 32.00)."))
-    if not 1 <= wish.minimum <= wish.cap:
+    if not 1 <= wish.minimum <= wish.cap <= LARGEST:
         faults.append(FieldError(field="minimum", message="The minimum is at least 1 and at most the cap."))
     if wish.deadline_at > event.booking_closes_at:
         faults.append(FieldError(field="deadline_at", message="The deadline must not come after booking closes."))
@@ -192,8 +232,11 @@ def trip_faults(wish: TripWish, event: Event) -> list[FieldError]:
         faults.append(FieldError(field="tiers", message="Tiers are [people, price] with more people and a lower price at each step."))
     for number, stop in enumerate(wish.stops):
         faults += zone_fault(f"stops[{number}].zone", stop.zone) + place_faults(f"stops[{number}].", stop.lat, stop.lon)
-        if not stop.name.strip():
-            faults.append(FieldError(field=f"stops[{number}].name", message="Name the stop."))
+        faults += line_faults({f"stops[{number}].name": (stop.name, LONGEST_NAME)})
+        if stop.address:
+            faults += line_faults({f"stops[{number}].address": (stop.address, LONGEST_ADDRESS)})
+        if not 0 < stop.max_ride_s <= LONGEST_RIDE_S:
+            faults.append(FieldError(field=f"stops[{number}].max_ride_s", message="A ride takes more than 0 seconds and at most two days."))
     return faults
 
 
@@ -242,6 +285,8 @@ async def open_trip(pool: Pool, trip_id: UUID, *, actor: str) -> Trip:
 
 async def ease_trip(pool: Pool, trip_id: UUID, *, minimum: int | None, deadline_at: datetime | None, actor: str) -> Trip:
     """A later deadline or a lower minimum, audited and told to every rider; a lower minimum may tip the trip at once."""
+    if deadline_at is not None and (faults := moment_faults(deadline_at=deadline_at)):
+        raise Invalid(faults[0].message, fields=tuple(faults))
     async with transaction(pool) as conn:
         await act_as(conn, actor, "terms eased")
         trip = await trips.lock_trip(conn, trip_id)

@@ -7,6 +7,7 @@ import msgspec
 from app.core.audit import act_as
 from app.core.database import Pool, transaction
 from app.core.errors import Conflict, Invalid, NotFound
+from app.core.inputs import LONGEST_ADDRESS, is_line
 from app.core.live import tell
 from app.domain.events import store as events
 from app.domain.events.model import NEAR_STOP_M, STOP_MACHINE, NearStop, Stop, StopState
@@ -31,6 +32,8 @@ async def propose_stop(pool: Pool, trip_id: UUID, *, name: str, address: str, la
         raise Invalid(faults[0].message, fields=tuple(faults))
     if not SHORTEST_NAME <= len(name.strip()) <= LONGEST_NAME or not name.isprintable():
         raise Invalid.field("name", "Name the stop in 2 to 120 characters, the way people there call the place.")
+    if address and not is_line(address, LONGEST_ADDRESS):
+        raise Invalid.field("address", f"An address is one line of at most {LONGEST_ADDRESS} characters.")
     async with transaction(pool) as conn:
         await act_as(conn, "rider", "stop proposed")
         trip = await trips.lock_trip(conn, trip_id)

@@ -47,6 +47,7 @@ async def open_house(service: Service) -> AsyncIterator[House]:
         other = await add_duty(conn, world, [eve], plate="BUS 2")
         drivers = [await assign_driver(conn, world, duty, name=DRIVER), await assign_driver(conn, world, other, name="Otto Other")]
         await issue_manifests_within(conn, world.event_id, cause="test")
+        await conn.execute("UPDATE trips SET secured = 2 WHERE id = $1", world.trip_id)  # what the parties above amount to
         rival = await _rival(conn)
         facts = await conn.fetchrow(
             "SELECT t.public_code AS trip, e.public_code AS event, o.id AS offer_id, o.vehicle_id, p.public_code AS pledge, p.email "

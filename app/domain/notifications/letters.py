@@ -44,7 +44,7 @@ def write_letter(environment: Environment, mail: Mail) -> Letter:
     data: dict[str, Any] = mail.data
     text = environment.get_template(f"{mail.template}.txt.jinja").render(**data)
     head, _, body = text.partition("\n")
-    subject = head.removeprefix("Subject:").strip()
+    subject = " ".join(head.removeprefix("Subject:").split())  # one line, whatever a name in it holds: a header ends at its line
     paragraphs = [paragraph.strip() for paragraph in body.split("\n\n") if paragraph.strip()]
     return Letter(subject=subject, text="\n\n".join(paragraphs) + "\n", html=html_of(subject, paragraphs))
 
