@@ -21,14 +21,23 @@ def is_list(kind: Any) -> bool:
     return (get_origin(kind) or kind) in {list, tuple} or any(is_list(part) for part in get_args(kind) if get_origin(kind) is not list)
 
 
-async def read_form(request: Request[Any, Any, Any], into: type[T]) -> T:
-    """The submitted form as `into`; raises Invalid with one FieldError per wrong field. An empty text counts as not given."""
+async def typed_text(request: Request[Any, Any, Any], name: str) -> str:
+    """What was typed into a field, to be shown again; nothing for a field that is missing or holds a file."""
+    value = (await request.form()).get(name)
+    return value if isinstance(value, str) else ""
+
+
+async def read_form(request: Request[Any, Any, Any], into: type[T], *, asks: Mapping[str, str] | None = None) -> T:
+    """The submitted form as `into`; raises Invalid with one FieldError per wrong field. An empty text counts as not given.
+
+    asks: what to say when a field was left empty, by its name.
+    """
     form = await request.form()
     values = {field.encode_name: form.getall(field.encode_name, []) for field in msgspec.structs.fields(into)}
-    return convert_form(values, into)
+    return convert_form(values, into, asks=asks)
 
 
-def convert_form(values: Mapping[str, list[Any]], into: type[T]) -> T:
+def convert_form(values: Mapping[str, list[Any]], into: type[T], *, asks: Mapping[str, str] | None = None) -> T:
     """Texts by field name as `into`, field by field."""
     clean: dict[str, Any] = {}
     faults: list[FieldError] = []
@@ -37,7 +46,7 @@ def convert_form(values: Mapping[str, list[Any]], into: type[T]) -> T:
         given = [value for value in given if value != ""]
         if not given:
             if field.required and not is_list(field.type):
-                faults.append(FieldError(field=field.encode_name, message="Please fill this in."))
+                faults.append(FieldError(field=field.encode_name, message=(asks or {}).get(field.encode_name, "Please fill this in.")))
             elif field.required:
                 clean[field.name] = []
             continue

@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Redirect, Template
 from litestar.types import Scope
 
-from app.core.errors import FieldError, Invalid, Refusal, SignInNeeded, Unavailable
+from app.core.errors import FieldError, Invalid, NotFound, Refusal, SignInNeeded, Unavailable
 from app.core.log import logger
 
 log = logger(__name__)
@@ -97,6 +97,16 @@ def on_bad_text(request: Request[Any, Any, Any], _: Exception) -> Response[Any]:
     return on_refusal(request, Invalid("The text you sent is not valid UTF-8, or holds a null character. Correct it and send it again."))
 
 
+def on_deep_nesting(request: Request[Any, Any, Any], _: RecursionError) -> Response[Any]:
+    """JSON within JSON until the decoder gives up."""
+    return on_refusal(request, Invalid("What you sent is nested too deeply. Send the form that the API description shows."))
+
+
+def on_no_file_name(request: Request[Any, Any, Any], _: ValueError) -> Response[Any]:
+    """A path that can name no file, for the static files' router."""
+    return on_refusal(request, NotFound("There is no such file here. Load the page again."))
+
+
 def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     """Litestar's own errors: no such route, wrong method, too large a body."""
     status = HTTPStatus(error.status_code)
@@ -118,6 +128,13 @@ def on_database_busy(request: Request[Any, Any, Any], _: Exception) -> Response[
     return on_refusal(
         request, Unavailable("Too much is going on at once. Nothing was changed; please try again in a moment.", retry_after_s=2)
     )
+
+
+def on_database_lost(request: Request[Any, Any, Any], _: Exception) -> Response[Any]:
+    """The connection broke, perhaps during the commit: whether it was done is known only once the same request comes again."""
+    log.warning("database.lost", path=route_of(request))
+    again = "Our database was out of reach for a moment. Send the same request again, with the same Idempotency-Key if it had one."
+    return on_refusal(request, Unavailable(again, retry_after_s=2))
 
 
 def on_bug(request: Request[Any, Any, Any], _: Exception) -> Response[Any]:
@@ -152,6 +169,7 @@ EXCEPTION_HANDLERS: dict[Any, Any] = {
     ValidationException: on_validation,
     HTTPException: on_http_error,
     UnicodeDecodeError: on_bad_text,
+    RecursionError: on_deep_nesting,
     asyncpg.CharacterNotInRepertoireError: on_bad_text,
     asyncpg.UntranslatableCharacterError: on_bad_text,
     asyncpg.LockNotAvailableError: on_database_busy,
@@ -159,9 +177,12 @@ EXCEPTION_HANDLERS: dict[Any, Any] = {
     asyncpg.QueryCanceledError: on_database_busy,
     asyncpg.TooManyConnectionsError: on_database_busy,
     asyncpg.CannotConnectNowError: on_database_busy,
-    asyncpg.ConnectionDoesNotExistError: on_database_busy,
-    asyncpg.InterfaceError: on_database_busy,
-    ConnectionError: on_database_busy,
+    asyncpg.PostgresConnectionError: on_database_lost,
+    asyncpg.CrashShutdownError: on_database_lost,
+    asyncpg.AdminShutdownError: on_database_lost,
+    asyncpg.InterfaceError: on_database_lost,
+    asyncpg.InternalClientError: on_database_lost,  # what a connection cut in the middle of an operation leaves in asyncpg
+    ConnectionError: on_database_lost,
     TimeoutError: on_database_busy,
     Exception: on_bug,
 }

@@ -7,6 +7,8 @@ from pathlib import Path
 from litestar.router import Router
 from litestar.static_files import create_static_files_router
 
+from app.web.problems import on_no_file_name
+
 STATIC = Path(__file__).parent / "static"
 
 
@@ -20,5 +22,11 @@ def static_url(name: str) -> str:
 def static_router() -> Router:
     """`/static/...`; without a session, without cookies."""
     return create_static_files_router(
-        path="/static", directories=[STATIC], name="static", include_in_schema=False, cache_control=None, opt={"exclude_from_csrf": True}
+        path="/static",
+        directories=[STATIC],
+        name="static",
+        include_in_schema=False,
+        cache_control=None,
+        opt={"exclude_from_csrf": True},
+        exception_handlers={ValueError: on_no_file_name},  # a null character in the path
     )

@@ -15,7 +15,7 @@ from app.flows.sign_in import LinkSpent, ask_for_link, safe_path, sign_out, use_
 from app.settings import Settings
 from app.surfaces.sign_in.cookies import BROWSER_COOKIE, browser_cookie, no_session_cookie, session_cookie
 from app.web.actors import SESSION_COOKIE, CurrentActor, bearer_token
-from app.web.forms import read_form
+from app.web.forms import read_form, typed_text
 from app.web.pages import errors_by_field, page, see_other
 
 NO_REFERRER = {"referrer-policy": "no-referrer"}  # the address holds a token
@@ -45,8 +45,7 @@ async def show_form(request: Request[Any, Any, Any], actor: CurrentActor, next: 
 @post("/sign-in", include_in_schema=False, status_code=200)
 async def ask(request: Request[Any, Any, Any], pool: NamedDependency[Pool], settings: NamedDependency[Settings]) -> Response[Any]:
     """Mails a link, whether or not the address is known: the answer does not tell."""
-    given = (await request.form()).get("email") or ""
-    next_path = safe_path((await request.form()).get("next") or "/")
+    given, next_path = await typed_text(request, "email"), safe_path(await typed_text(request, "next"))
     browser_token = request.cookies.get(BROWSER_COOKIE) or random_token()
     try:
         form = await read_form(request, AskForLink)
