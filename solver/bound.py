@@ -101,6 +101,7 @@ class Bound:
         self._steepest = 1.0  # the most any load was worth beside its duty's price in the last pricing
         self.best: Duals | None = None
         self.columns: list[Column] = []
+        self.last: Duals | None = None  # of the last programme solved
         self.shares: list[tuple[float, Column]] = []  # how much of each the last programme used
 
     def _crews(self) -> list[list[int]]:
@@ -277,6 +278,7 @@ class Bound:
             if master.value - self.value < tolerance * abs(master.value) + 0.5 and turn:
                 break
             turn += 1
+            self.last = duals
             sweeping = sweeping and (turn < FEW_TURNS or last - master.value > SWEEP_UNTIL * master.value)
             last = master.value
             if sweeping and time.monotonic() < until - SWEEP_SHARE * seconds:

@@ -20,6 +20,9 @@ from solver.opening import Opening
 ROUTE_S = 0.4
 BOUND_SHARE = 0.3  # of the time limit, at most
 DIVE_SHARE = 0.3
+LOOK_SHARE = 0.06
+LONG_SHARE, LONGEST_ROUTE_S = 0.7, 600.0
+WHOLE_SHARE = 0.35  # for a proof over millions of paths, which cannot be hurried once begun
 SLICE_S = 1.5
 PROOF_SHARE = 0.3  # of a re-solve's time, kept for the bound
 SLICE_ITERATIONS = 25
@@ -66,11 +69,14 @@ class Rounds:
     def __init__(self, search: SearchLike, crew: Crew) -> None:
         self.search, self.crew, self.instance = search, crew, search.instance
         self.round = 0
+        self.routed = False
         self.own: list[Draft] = []
 
     def run(self) -> None:
         """Until the search is over."""
         if self.search.opening.published is None:
+            if self.search.by_iterations() is None:  # a first look, which also tells whether routes can be enumerated at all
+                self.improve_until((1 - LOOK_SHARE) * self.search.remaining_s(), rounds=1)
             self.openings()
             self.prove()
             self.improve_until(0.0)
@@ -122,12 +128,14 @@ class Rounds:
         search.bounded = frozenset(party for duty in draft.duties for party in duty.parties)
         timed = search.by_iterations() is None
         bound_s, dive_s = (share * limit if timed else UNHURRIED_S for share in (BOUND_SHARE, DIVE_SHARE))
-        proof = [(Job("bound", {"draft": draft, "seconds": bound_s}), bound_s)]
-        later = [(Job("whole", {"draft": draft, "seconds": bound_s}), bound_s)]
+        whole_s = WHOLE_SHARE * limit if timed else UNHURRIED_S
+        patience = limit if timed else UNHURRIED_S  # these jobs end by themselves, but not to the second
+        proof = [(Job("bound", {"draft": draft, "seconds": bound_s}), patience)]
+        later = [(Job("whole", {"draft": draft, "seconds": whole_s}), patience)]
         others: list[tuple[Job, float]] = []
         if search.opening.published is None:
             if self.instance.symmetric:
-                proof.append((Job("dive", {"draft": draft, "seconds": dive_s}), dive_s))
+                proof.append((Job("dive", {"draft": draft, "seconds": dive_s}), patience))
             elif timed:
                 route_s = max(0.1, min(ROUTE_S, limit / 10))
                 others = [(Job("route", {"seconds": route_s, "improve": True}), route_s)]
@@ -216,10 +224,20 @@ class Rounds:
             )
         self.wait(collect)
         search.iterations += sum(result.iterations for result in results if result is not None)
+        if any(result is not None and result.blocked for result in results):
+            self.route_long()
         if whole:
             self.keep_copies(parts, results)
         else:
             self.merge(parts, results)
+
+    def route_long(self) -> None:
+        """Once, where routes have too many stops to enumerate: the routing library for most of the time that is left."""
+        if self.routed or self.search.opening.fixed or self.search.by_iterations() is not None:
+            return
+        self.routed = True
+        seconds = min(LONGEST_ROUTE_S, LONG_SHARE * self.search.remaining_s())
+        self.work_off([[(Job("route", {"seconds": seconds, "improve": True}), seconds)]])
 
     def parts(self) -> list[tuple[Draft, Ints | None]]:
         """Sectors with their share of the fleet, or copies with all of it."""

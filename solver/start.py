@@ -17,7 +17,7 @@ NEAR_STOPS = 16
 class Greedy:
     """Works through the stops from the farthest; what is waiting at a stop shrinks as buses take it."""
 
-    def __init__(self, gate: Gate, parties: Iterable[int], max_group: int = 6) -> None:
+    def __init__(self, gate: Gate, parties: Iterable[int], max_group: int = 12) -> None:
         self.gate, self.instance = gate, gate.instance
         self.free = self.instance.rates.count.copy()
         self.max_group = min(max_group, self.instance.max_stops)

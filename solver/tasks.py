@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from solver.admit import Gate
-from solver.bound import Bound, Needs, column_of, needs_of
+from solver.bound import MOST_PATHS, Bound, Needs, column_of, needs_of
 from solver.children import BoundNote, Improved, Job, Proof, Slice
 from solver.dive import Dive
 from solver.draft import Draft
@@ -18,6 +18,7 @@ from solver.routing import routing_draft
 from solver.withdrawals import Withdrawal, do_without
 
 NOTE_EVERY_S = 0.25
+FEWEST_PATHS, PATHS_PER_S = 50_000, 20_000  # what may be enumerated in the time there is
 PATIENT_S = 60.0  # with less time than this, millions of paths are not even enumerated
 MOST_EVER = 6_000_000  # paths, about 400 MB
 
@@ -52,7 +53,8 @@ class Desk:
         """The bound for serving exactly the parties of a draft, and columns for a dive; None where paths are too many for one."""
         parties = [party for duty in draft.duties for party in duty.parties]
         needs, start = needs_of(self.instance, parties), [column_of(self.instance, duty) for duty in draft.duties]
-        self._work = work = Bound(self.instance, needs, partial=True)
+        most = round(min(MOST_PATHS, max(FEWEST_PATHS, PATHS_PER_S * seconds)))
+        self._work = work = Bound(self.instance, needs, most=most, partial=True)
         work.run(seconds=seconds, upper=float(draft.cost), on_better=self._tell_bound if work.whole else None, start=start)
         return BoundNote(work.minor()) if work.whole else None
 
@@ -63,11 +65,15 @@ class Desk:
         """After a bound over some of the paths: a proof over all, if there is time to look at millions, else over stars."""
         if self._work is None or self._work.whole:
             return None
-        until, columns = time.monotonic() + seconds, self._work.columns
-        work = self._patient(self._work.needs) if seconds >= PATIENT_S else None
-        work = work or Bound(self.instance, self._work.needs, star=True)
+        until, partial = time.monotonic() + seconds, self._work
+        work = self._patient(partial.needs) if seconds >= PATIENT_S else None
+        work = work or Bound(self.instance, partial.needs, star=True)
+        columns = [column for share, column in partial.shares if share > 0]
+        if partial.last is not None:  # the duals of the partial programme are nearly right: price everything with them first
+            columns += work.prove(partial.last)
+            self._tell_bound(work.minor())
         left = max(0.0, until - time.monotonic())
-        return BoundNote(work.run(seconds=left, upper=float(draft.cost), on_better=self._tell_bound, start=columns, tolerance=0.001))
+        return BoundNote(work.run(seconds=left, upper=float(draft.cost), on_better=self._tell_bound, start=columns, tolerance=0.002))
 
     def _patient(self, needs: Needs) -> Bound | None:
         """Column generation over millions of paths, None if there are more still."""
@@ -106,5 +112,6 @@ class Desk:
                 told = time.monotonic()
                 self.note(better)
 
+        before = self._improver.stats["too large"]
         best, iterations = self._improver.run(draft, piece, tell)
-        return Improved(best, iterations)
+        return Improved(best, iterations, blocked=2 * (self._improver.stats["too large"] - before) > iterations)
