@@ -9,6 +9,7 @@ import httpx
 from app.core.database import transaction
 from app.flows.approve_charge import approve_charge
 from app.flows.collect_payment import end_collection_within
+from app.flows.credit_back import credit_back_within
 from app.flows.look_up_payment import look_up_payment
 from app.flows.send_refund import look_up_refund, send_refund
 from tests.support.ledgers import charges_at_stripe, payment_ids
@@ -193,3 +194,18 @@ async def test_booking_close_waits_for_the_bank_and_then_drops_who_has_not_paid(
     assert (await service.trip_now(trip))["secured"] == 1
     async with service.pool.acquire() as conn:
         assert await conn.fetchval("SELECT booking_closed_at IS NOT NULL FROM events")
+
+
+async def test_the_credit_of_a_party_that_changed_is_spread_over_its_charges_and_made_once(service: Service) -> None:
+    trip, placed = await paid(service, seats=2, tiers=[[3, 2000]])
+    for seats in (1, 3):  # 32.00 of the fare go back, then 64.00 more are charged: the fare alone cannot carry 3 x 12.00
+        assert (await change(service, placed, seats=seats)).status_code == 200
+        await service.work()
+    for due in (3600, 0):
+        async with transaction(service.pool) as conn:
+            assert await credit_back_within(conn, UUID(trip["event_id"])) == due
+    await service.work()
+    shown = await service.show(placed)
+    charged = sum(charge["amount_minor"] for charge in shown["charges"] if charge["state"] == "succeeded")
+    given_back = sum(refund["amount_minor"] for refund in shown["refunds"] if refund["state"] == "succeeded")
+    assert charged - given_back == 3 * 2000
