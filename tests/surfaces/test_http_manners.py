@@ -167,6 +167,20 @@ async def test_twenty_at_once_with_one_key_are_one_pledge(house: House, stripe: 
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
 
 
+async def test_a_session_that_opens_a_card_page_does_not_stand_in_its_way_back(house: House, stripe: FakeStripe) -> None:
+    service = house.service
+    trip = await service.trip(await service.event())
+    placed = await service.pledged(trip)
+    answer = await service.organiser.post(f"/api/pledges/{placed['pledge']['id']}/card")
+    assert answer.status_code == 200, answer.text
+    page = answer.json()["card_url"].rsplit("/", maxsplit=1)[-1]
+    assert page not in placed["pledge"]["card_url"]
+    kept = [line for line in stripe.journal.read_text().splitlines() if page in line and "success_url" in line]
+    assert kept
+    assert all(f"/p/{placed['manage_token']}/card-saved" in line for line in kept)
+    assert service.organiser.headers["authorization"].split()[1] not in "".join(kept)
+
+
 async def test_withdrawing_twice_and_after_confirmation(house: House) -> None:
     service = house.service
     trip = await service.trip(await service.event())

@@ -15,6 +15,7 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 from app.core.database import Pool
 from app.core.errors import Invalid, Unavailable
 from app.core.idempotency import check_key
+from app.core.ids import derived_token
 from app.domain.events import store as events
 from app.domain.payments.gateway import PaymentGateway
 from app.domain.pledges import store as pledges
@@ -288,9 +289,9 @@ async def new_card(
     token: ManageToken = None,
 ) -> CardPage:
     """Opens the page where the card (or another one) is saved."""
-    manage_token = token or bearer_token(request) or ""
     async with pool.acquire() as conn:
-        await open_pledge(conn, pledge_id, actor=actor, token=manage_token)
+        await open_pledge(conn, pledge_id, actor=actor, token=token or bearer_token(request))
+    manage_token = derived_token(settings.secret, "manage", pledge_id)  # the way back; a session's token must not stand in an address
     url = await open_card_page(pool, pledge_id, gateway=gateway, base_url=settings.base_url, manage_token=manage_token)
     return CardPage(card_url=url)
 
