@@ -173,26 +173,34 @@ def retrying(parameters: EntrypointExecutorParameters) -> DatabaseRetryEntrypoin
 
 async def work(wiring: Wiring, stop: asyncio.Event) -> None:
     """Works until told to stop, then finishes what is under way."""
-    queue = queue_of(wiring)
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(run_queue(queue, stop), name="queue")
+        tasks.create_task(run_queue(wiring, stop), name="queue")
         tasks.create_task(repeat(SWEEP_EVERY_S, stop, "sweep", partial(sweep, wiring)))
         tasks.create_task(repeat(INBOX_EVERY_S, stop, "inbox", partial(work_on_inbox, wiring.pool, gateway=wiring.gateway)))
         tasks.create_task(repeat(POLL_EVERY_S, stop, "poll", partial(poll_stripe, wiring.pool, gateway=wiring.gateway)))
         tasks.create_task(repeat(PURGE_EVERY_S, stop, "purge", partial(purge_positions, wiring.pool)))
         await stop.wait()
-        queue.shutdown.set()
 
 
-async def run_queue(queue: QueueManager, stop: asyncio.Event) -> None:
-    """The queue's own loop; starts again when its connection was lost."""
+async def run_queue(wiring: Wiring, stop: asyncio.Event) -> None:
+    """The queue's own loop; starts again when its connection was lost, with a new listener: the old one never comes back to life."""
     while not stop.is_set():
+        queue = queue_of(wiring)
+        ending = asyncio.create_task(shut_down(queue, stop))
         try:
             await queue.run(dequeue_timeout=timedelta(seconds=5), batch_size=10, heartbeat_timeout=HEARTBEAT, max_concurrent_tasks=40)
         except Exception as error:  # noqa: BLE001  whatever ended the queue's loop, it starts again
             log.warning("worker.queue_lost", error=type(error).__name__)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), 1.0)
+        finally:
+            ending.cancel()
+
+
+async def shut_down(queue: QueueManager, stop: asyncio.Event) -> None:
+    """Lets the queue finish what is under way once the worker is told to stop."""
+    await stop.wait()
+    queue.shutdown.set()
 
 
 async def run_worker(settings: Settings) -> None:
