@@ -142,6 +142,10 @@ async def show_trip(trip_id: FromPath[UUID], pool: NamedDependency[Pool], settin
     return await read_trip_detail(pool, trip_id, settings.base_url)
 
 
+# A comment and nothing else: with data, even empty, it would be a message, and whoever reads messages as JSON would stumble over it.
+BEAT = ServerSentEventMessage(comment="still here", data=None)
+
+
 @get("/api/trips/{trip_id:uuid}/live", tags=["trips"], media_type="text/event-stream")
 async def watch_trip(
     trip_id: FromPath[UUID], pool: NamedDependency[Pool], settings: NamedDependency[Settings], live: NamedDependency[LiveHub]
@@ -153,7 +157,7 @@ async def watch_trip(
     async def stream() -> AsyncIterator[ServerSentEventMessage]:
         async for changed in live.changes("trip", trip_id):
             if not changed:
-                yield ServerSentEventMessage(comment="still here")
+                yield BEAT
                 continue
             async with pool.acquire() as conn:
                 trip, event = await read_trip(conn, trip_id)

@@ -59,7 +59,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
                 self.faults.append(message.text)
 
         context.on("console", hear)
-        context.on("weberror", lambda error: self.faults.append(str(error.error)))
+        context.on("weberror", lambda error: self.faults.append(f"{error.page and error.page.url}: {error.error.stack}"))
         return context
 
     async def jump_to(self, moment: datetime) -> None:
