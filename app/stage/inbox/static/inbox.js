@@ -10,7 +10,7 @@ const news = document.querySelector("[data-newest]");
 
 async function lookForNews() {
   const answer = await fetch("/api/newest").catch(() => null);
-  const newest = answer?.ok ? (await answer.json()).id : 0;
+  const newest = answer?.ok ? (await answer.json().catch(() => ({}))).id : 0;
   if (newest > Number(news.dataset.newest)) {
     // At the top nobody is reading further down: show it at once.
     if (window.scrollY < 40) location.reload();

@@ -37,7 +37,11 @@ async function call(token, path, body) {
   } catch {
     throw new NoSignal("No signal");
   }
-  if (answer.ok) return answer.json();
+  if (answer.ok) {
+    return answer.json().catch(() => {
+      throw new NoSignal("The signal went in the middle of the answer"); // what was sent is sent again, under the same ids
+    });
+  }
   if (answer.status >= 500 || answer.status === 429) throw new NoSignal("The server does not answer");
   const problem = await answer.json().catch(() => ({}));
   if (GONE.has(problem.code)) throw new LinkClosed(problem);
