@@ -52,15 +52,24 @@ class PledgeForm(msgspec.Struct, frozen=True, kw_only=True):
     stop_id: UUID
     name: str
     email: str
+    terms: str
     legs: str = "both"
     seats: int = 0
     wheelchairs: int = 0
     phone: str = ""
     needs: str = ""
     card: str = "new"
-    terms: str = ""
     via: str = ""
     back: str = ""
+
+
+AGREE = "Please agree to the terms: without them no card may be charged."
+ASKS = {
+    "stop_id": "Please choose where you get on.",
+    "name": "Please give your name: the driver looks for it.",
+    "email": "Please give your e-mail address: the link to your pledge goes there.",
+    "terms": AGREE,
+}
 
 
 class ProposeForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -233,9 +242,9 @@ async def pledge_form(
     detail = await detail_by_code(pool, code, settings)
     typed = {name: str(value) for name, value in (await request.form()).items()}
     try:
-        form = await read_form(request, PledgeForm)
+        form = await read_form(request, PledgeForm, asks=ASKS)
         if form.terms != "yes":
-            raise Invalid.field("terms", "Please agree to the terms: without them no card may be charged.")
+            raise Invalid.field("terms", AGREE)
         async with pool.acquire() as conn:
             via = await partners.find_key(conn, form.via) if form.via else None
         placed = await place_pledge(

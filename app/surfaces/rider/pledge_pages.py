@@ -122,10 +122,9 @@ async def show_pledge(
     async with pool.acquire() as conn:
         sheet = await read_sheet(conn, pledge)
         way_back = await find_way_back(conn, request, pledge, sheet.trip.public_code)
-    template = "rider/_pledge_story.html" if request.headers.get("hx-request") else "rider/pledge.html"
     return page(
         request,
-        template,
+        "rider/pledge.html",
         actor=actor,
         status=status,
         errors=errors,

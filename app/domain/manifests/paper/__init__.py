@@ -77,6 +77,10 @@ class PaperSheet(msgspec.Struct, frozen=True, kw_only=True):
     back: tuple[PaperStop, ...]
 
 
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def print_manifest(manifest: Manifest) -> bytes:
     """The manifest as a PDF, A4."""
     made = _compile(msgspec.json.encode(sheet_of(manifest)).decode(), "pdf")
@@ -117,7 +121,7 @@ def sheet_of(manifest: Manifest) -> PaperSheet:
         operator_phone=document.operator.phone,
         plate=document.vehicle.plate,
         vehicle=document.vehicle.name,
-        capacity=f"{document.vehicle.seats} seats, {document.vehicle.wheelchair_places} wheelchair places",
+        capacity=f"{_count(document.vehicle.seats, 'seat')}, {_count(document.vehicle.wheelchair_places, 'wheelchair place')}",
         drivers=tuple(driver.name for driver in document.drivers),
         client=f"Busload, for passengers to {document.event.name} ({document.event.public_code})",
         contract=document.contract_reference,
