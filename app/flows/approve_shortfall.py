@@ -5,6 +5,8 @@ from uuid import UUID
 from app.core.audit import act_as
 from app.core.database import Pool, transaction
 from app.core.errors import Conflict, NotFound
+from app.core.idempotency import KeyedRequest, claim_key
+from app.core.ids import new_id
 from app.core.jobs import enqueue_for
 from app.core.live import tell
 from app.domain.dispatch.store import plans
@@ -13,13 +15,19 @@ from app.domain.payments import ledger
 from app.flows.send_offers import read_shortfall
 
 
-async def approve_shortfall(pool: Pool, event_id: UUID, *, shortfall_minor: int, account_id: UUID | None, actor: str) -> int:
-    """Posts the subsidy and releases the offers; returns what was posted, minor units.
+async def approve_shortfall(
+    pool: Pool, event_id: UUID, *, shortfall_minor: int, account_id: UUID | None, actor: str, request: KeyedRequest | None = None
+) -> int:
+    """Posts the subsidy and releases the offers; returns what was posted, minor units (0 for a request that was made before).
 
-    `shortfall_minor` is the figure the organiser saw. Raises NotFound, Conflict `nothing_to_approve` or `shortfall_changed`.
+    `shortfall_minor` is the figure the organiser saw. Raises NotFound, Conflict `nothing_to_approve` or `shortfall_changed`, KeyReused.
     """
     async with transaction(pool) as conn:
         await act_as(conn, actor, "shortfall approved")
+        if request is not None and await claim_key(
+            conn, scope=f"shortfall:{event_id}", key=request.key, body=request.body, effect_id=new_id()
+        ):
+            return 0
         event = await events.lock_event(conn, event_id)
         if event is None:
             raise NotFound("There is no such event.", code="unknown_event")

@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from app.core.database import Pool
-from app.core.idempotency import check_key
+from app.core.idempotency import KeyedRequest, check_key
 from app.flows.approve_shortfall import approve_shortfall
 from app.flows.close_booking import dispatch_event
 from app.surfaces.organiser.dispatch_reading import read_dispatch
@@ -54,8 +54,10 @@ async def post_approve(
 ) -> DispatchView:
     """Lets the house pay what fares do not carry; the offers go out. Needs an Idempotency-Key, because money moves."""
     account_id = actor.require_organiser()
-    check_key(idempotency_key)
-    await approve_shortfall(pool, event_id, shortfall_minor=data.shortfall_minor, account_id=account_id, actor=actor.audit_name)
+    request = KeyedRequest(key=check_key(idempotency_key), body=msgspec.json.encode(data))
+    await approve_shortfall(
+        pool, event_id, shortfall_minor=data.shortfall_minor, account_id=account_id, actor=actor.audit_name, request=request
+    )
     async with pool.acquire() as conn:
         return await read_dispatch(conn, event_id)
 

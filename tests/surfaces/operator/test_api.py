@@ -165,6 +165,10 @@ async def test_the_shortfall_is_approved_over_http(stage: Stage) -> None:
     assert (other.status_code, other.json()["code"]) == (409, "shortfall_changed")
     done = await stage.service.organiser.post(address, json={"shortfall_minor": seen["shortfall_minor"]}, headers=key)
     assert done.status_code == 200, done.text
+    again = await stage.service.organiser.post(address, json={"shortfall_minor": seen["shortfall_minor"]}, headers=key)
+    assert again.status_code == 200, again.text
+    reused = await stage.service.organiser.post(address, json={"shortfall_minor": 1}, headers=key)
+    assert (reused.status_code, reused.json()["code"]) == (422, "idempotency_key_reused")
     await stage.work()
     assert await all_offers(stage)
 
