@@ -18,7 +18,7 @@ from solver.routing import routing_draft
 from solver.withdrawals import Withdrawal, do_without
 
 NOTE_EVERY_S = 0.25
-FEWEST_PATHS, PATHS_PER_S = 50_000, 20_000  # what may be enumerated in the time there is
+FEWEST_PATHS, PATHS_PER_S = 150_000, 20_000  # what may be enumerated in the time there is
 PATIENT_S = 60.0  # with less time than this, millions of paths are not even enumerated
 MOST_EVER = 6_000_000  # paths, about 400 MB
 
