@@ -112,7 +112,7 @@ class Box:
         if placed.pledger.returns:
             with suppress(httpx.TransportError):  # a rider whose connection breaks; the webhook tells all the same
                 back = await self.http.get(f"/p/{placed.token}/card-saved", params={"session": session})
-                if back.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+                if back.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
                     self.notes.violated("pages answer", [f"card-saved answered {back.status_code}"])
 
     async def withdraw(self, placed: Placed) -> None:
