@@ -1,7 +1,6 @@
 // Draws the API reference into #reference. Nothing is sent anywhere but to this origin; no stored authorisation.
-// Our page has its one main landmark already, and every field its name.
+// Every field has its name. (Swagger's second main landmark stays: no role may stand in for it.)
 function tidy() {
-  for (const main of holder.querySelectorAll("main")) main.setAttribute("role", "presentation");
   for (const servers of holder.querySelectorAll("#servers")) servers.setAttribute("aria-label", "Server");
 }
 

@@ -30,12 +30,13 @@ NO_PAGE = {
     "/p/{token:str}/approved": "sends the rider on to the pledge",
     "/demo/{role:str}": "signs in and sends on",
     "/demo/{role:str}/{code:str}": "signs in and sends on",
+    "/api": "Swagger's reader, with a main landmark of its own: tests/browser/web/test_api_docs.py",
     "/partner": "sends the partner on to their own page",
     "/w/frame/{code:str}": "the widget alone: tests/browser/partner",
 }
 PAGES: dict[str, set[str]] = {
     "passer-by": {
-        "/", "/e/{code:str}", "/trips/{code:str}", "/trips/{code:str}/propose-stop", "/sign-in", "/sign-in/{token:str}", "/api",
+        "/", "/e/{code:str}", "/trips/{code:str}", "/trips/{code:str}/propose-stop", "/sign-in", "/sign-in/{token:str}",
     },
     "rider": {"/pledges", "/p/{token:str}", "/p/{token:str}/pass", "/t/{token:str}"},
     "operator": {

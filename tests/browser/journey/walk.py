@@ -17,7 +17,6 @@ from app.web.vendoring import FOR_TESTS
 AXE = next(FOR_TESTS.glob("axe-core/*/axe.min.js")).read_text()
 SIZES = ((390, 844), (1280, 900))
 NARROW = 320
-HEAVIER = {"/api"}  # Swagger's bundle
 PAGE_BYTES = 100 * 1024
 LAYOUT_SHIFT = 0.05
 PROBE = """
@@ -125,7 +124,7 @@ class Walker:
         await self.page.goto(url, wait_until="load")
         await self.page.evaluate("document.fonts.ready.then(() => new Promise(requestAnimationFrame))")
         faults = [f"console: {complaint}" for complaint in self._complaints]
-        if self._bytes > PAGE_BYTES and self.route_of(url) not in HEAVIER:
+        if self._bytes > PAGE_BYTES:
             faults.append(f"weighs {self._bytes} bytes")
         if (shift := await self.page.evaluate("window.shift")) > LAYOUT_SHIFT:
             faults.append(f"moves while it loads: {shift:.3f}")
