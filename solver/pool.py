@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from solver.instance import Instance, Ints
 
-CELLS = 6_000_000  # of one working table: below 50 MB each
+CELLS = 2_000_000  # of one working table: 16 MB each
 
 
 class TooManyPaths(Exception):
