@@ -79,6 +79,9 @@ class Rounds:
                 self.improve_until((1 - LOOK_SHARE) * self.search.remaining_s(), rounds=1)
             self.openings()
             self.prove()
+            if not self.search.over():
+                self.improve_until(PROOF_SHARE * self.search.remaining_s() if self.search.by_iterations() is None else 0.0)
+                self.prove_again(PROOF_SHARE * self.search.remaining_s())
             self.improve_until(0.0)
         else:  # a re-solve is short and starts close to its end: the bound comes last
             self.improve_until(PROOF_SHARE * self.search.remaining_s())
@@ -104,13 +107,17 @@ class Rounds:
         search = self.search
         if search.bounded <= {party for duty in search.best.duties for party in duty.parties}:
             return
-        seat = next((seat for seat in range(search.threads) if not self.crew.busy(seat)), None)
+        seconds = seconds if search.by_iterations() is None else UNHURRIED_S
+        until = time.monotonic() + seconds
+        seat = None
+        while seat is None and time.monotonic() < until:
+            seat = next((seat for seat in range(search.threads) if not self.crew.busy(seat)), None)
+            if seat is None:
+                self.crew.poll(0.05, lambda _, answer: self.receive(answer))
         if seat is None:
             return
-        seconds = seconds if search.by_iterations() is None else UNHURRIED_S
         search.bounded, search.bound = frozenset(party for duty in search.best.duties for party in duty.parties), None
         self.crew.start(seat, Job("bound", {"draft": search.best, "seconds": seconds / 2}), seconds)
-        until = time.monotonic() + seconds
         while self.crew.busy(seat) and time.monotonic() < until:
             self.crew.poll(0.05, lambda _, answer: self.receive(answer))
 

@@ -18,8 +18,8 @@ from solver.routing import routing_draft
 from solver.withdrawals import Withdrawal, do_without
 
 NOTE_EVERY_S = 0.25
-FEWEST_PATHS, PATHS_PER_S = 150_000, 20_000  # what may be enumerated in the time there is
-PATIENT_S = 60.0  # with less time than this, millions of paths are not even enumerated
+FEWEST_PATHS, PATHS_PER_S = 150_000, 150_000  # what may be enumerated in the time there is
+PATIENT_S_PER_STOP = 0.05  # with less time than this, millions of paths are not even enumerated
 MOST_EVER = 6_000_000  # paths, about 400 MB
 
 
@@ -66,7 +66,7 @@ class Desk:
         if self._work is None or self._work.whole:
             return None
         until, partial = time.monotonic() + seconds, self._work
-        work = self._patient(partial.needs) if seconds >= PATIENT_S else None
+        work = self._patient(partial.needs) if seconds >= PATIENT_S_PER_STOP * self.instance.stops else None
         work = work or Bound(self.instance, partial.needs, star=True)
         columns = [column for share, column in partial.shares if share > 0]
         if partial.last is not None:  # the duals of the partial programme are nearly right: price everything with them first
