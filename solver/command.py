@@ -1,6 +1,7 @@
 """`busload solve`: a problem file in, a plan file out. Plain arguments in, an exit status out; app/cli.py wraps it."""
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def write_answers(result: Result, *, out: str | Path | None, svg: str | Path | N
         Path(html).write_text(write_html(result), encoding="utf-8")
 
 
+CHECKED_PER_S = 20_000  # parties
 SOLVED, FAULTY_PLAN, BROKEN_FILE = 0, 1, 2
 
 
@@ -52,7 +54,7 @@ def solve_file(
     -> 0 with a plan, even one that leaves parties unserved; 2 for a file that breaks the format (one message per fault)
     or cannot be read or written; 1 if our own check finds a fault, which would be a bug.
     """
-    complain = say or to_stderr
+    complain, started = say or to_stderr, time.monotonic()
     try:
         problem = load_problem(problem_path)
     except ProblemError as error:
@@ -62,7 +64,9 @@ def solve_file(
     except OSError as error:
         complain(f"{problem_path}: cannot be read ({error.strerror})")
         return BROKEN_FILE
-    result = Search(problem, TimeLimit(time_limit_s), seed, on_progress=on_progress, threads=threads).run()
+    # the limit is on the wall clock of the whole command: reading, and writing and checking a large plan, count too
+    searching_s = max(0.0, time_limit_s - (time.monotonic() - started) - len(problem.parties) / CHECKED_PER_S)
+    result = Search(problem, TimeLimit(searching_s), seed, on_progress=on_progress, threads=threads).run()
     try:
         write_answers(result, out=out, svg=svg, html=html)
     except OSError as error:
