@@ -40,10 +40,31 @@ def test_no_statement_is_put_together_from_pieces() -> None:
     assert [where for where in read_formatted_sql() if not where.startswith(allowed)] == []
 
 
+async def leave_only(conn: Connection, index: str) -> None:
+    """Takes every other index of the index's table away (the test's transaction is rolled back).
+
+    What an almost empty table's plan would prefer is chance; whether the statement can use this index is not.
+    """
+    others = await conn.fetch(
+        """
+        SELECT i.indexrelid::regclass::text AS name, i.indrelid::regclass::text AS owner, c.conname AS constraint_name
+        FROM pg_index i LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid AND c.contype IN ('p', 'u', 'x')
+        WHERE i.indrelid = (SELECT indrelid FROM pg_index WHERE indexrelid = $1::text::regclass) AND i.indexrelid <> $1::text::regclass
+        """,
+        index,
+    )
+    for other in others:
+        if other["constraint_name"]:
+            await conn.execute(f"ALTER TABLE {other['owner']} DROP CONSTRAINT {other['constraint_name']} CASCADE")
+        else:
+            await conn.execute(f"DROP INDEX {other['name']}")
+
+
 @pytest.mark.parametrize(("where", "index"), HOT.items())
 async def test_a_hot_query_finds_its_rows_by_its_index(conn: Connection, where: str, index: str) -> None:
     (sql,) = [statement.sql for statement in STATEMENTS if statement.where == where]
     nothing = ", ".join("NULL" for _ in (await conn.prepare(sql)).get_parameters())
+    await leave_only(conn, index)
     await conn.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL plan_cache_mode = force_generic_plan")
     await conn.execute(f"PREPARE hot AS {sql}")
     plan = await conn.fetch(f"EXPLAIN EXECUTE hot({nothing})" if nothing else "EXPLAIN EXECUTE hot")
