@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import asyncpg
-import pytest
 import pytest_asyncio
 
 from app.core.clock import shift_clock
