@@ -75,8 +75,8 @@ def by_pyvrp(gate: Gate, seconds: float) -> Draft:
         clients=clients,
         depots=[pyvrp.Depot(location=0), *(pyvrp.Depot(location=m + k) for k in range(len(kinds)))],
         vehicle_types=kinds,
-        distance_matrices=tables,  # type: ignore[arg-type]  # its stubs ask for a shape numpy's types cannot say
-        duration_matrices=[secs] * len(tables),  # type: ignore[list-item]
+        distance_matrices=tables,  # its stubs ask for a shape numpy's types cannot say
+        duration_matrices=[secs] * len(tables),
     )
     result = pyvrp.solve(data, stop=MaxRuntime(max(0.1, seconds - (time.monotonic() - started))), seed=1, display=False)
     duties: list[Duty] = []
