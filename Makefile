@@ -10,7 +10,7 @@ PORT ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test check format rehearse screenshots bench-solver lock
+.PHONY: help setup demo demo-reset test check format rehearse screenshots bench bench-solver lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,8 @@ format: $(READY) ## Format Python and fix what the linter can fix by itself
 
 rehearse: $(READY) ## Play a whole event through a private stack (ARGS="--riders 600 --seed 1")
 	@$(BIN)/busload rehearse $(ARGS)
+
+bench: bench-solver ## Every benchmark there is
 
 bench-solver: $(READY) ## Measure the solver beside OR-Tools and PyVRP (ARGS="--scales S,T --seeds 1,2")
 	@$(BIN)/python -c 'import pyvrp' 2>/dev/null \
