@@ -2,6 +2,8 @@
 
 SDK retries are off. A request whose outcome is unknown surfaces as GatewayUnreachable, and our own payment row decides what follows.
 Only an error that Stripe answered with, and would repeat under its key for a day, is stepped past: after looking for the object.
+
+Over 400 lines, because it is the protocol of gateway.py method by method; what can stand apart (shapes, signatures) does.
 """
 
 from collections import deque
