@@ -1,0 +1,2 @@
+-- Collection: the shared request budget, reminders, receipts.
+SELECT 1;  -- nothing yet

@@ -1,0 +1,2 @@
+-- Payouts: Connect accounts, transfers, statements, shares.
+SELECT 1;  -- nothing yet

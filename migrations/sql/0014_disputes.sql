@@ -1,0 +1,2 @@
+-- Disputes, refunds that fail later, reconciliation.
+SELECT 1;  -- nothing yet
