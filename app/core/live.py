@@ -1,5 +1,6 @@
 """Live news between processes: one NOTIFY channel, a kind and an id; browsers hear it through SSE."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 import msgspec
@@ -18,8 +19,13 @@ class News(msgspec.Struct, frozen=True, kw_only=True):
 
 async def tell(conn: Connection, kind: str, subject_id: UUID) -> None:
     """Tells every process after the commit. PostgreSQL folds equal messages of one transaction into one."""
-    payload = msgspec.json.encode(News(kind=kind, subject_id=subject_id)).decode()
-    await conn.execute("SELECT pg_notify($1, $2)", CHANNEL, payload)
+    await tell_all(conn, kind, [subject_id])
+
+
+async def tell_all(conn: Connection, kind: str, subject_ids: Iterable[UUID]) -> None:
+    """The same news of many subjects in one statement."""
+    payloads = [msgspec.json.encode(News(kind=kind, subject_id=subject_id)).decode() for subject_id in subject_ids]
+    await conn.execute("SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload", CHANNEL, payloads)
 
 
 def read_news(payload: str) -> News:

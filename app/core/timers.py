@@ -1,5 +1,6 @@
 """Timers: due rows compared with `busload_now()`. One per (kind, subject); setting it again moves it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -24,15 +25,20 @@ async def set_timer(conn: Connection, kind: str, subject_id: UUID, due_at: datet
 
 async def set_timers(conn: Connection, kind: str, subject_ids: list[UUID], due_at: datetime) -> None:
     """The same timer for many subjects."""
+    await set_timers_at(conn, kind, dict.fromkeys(subject_ids, due_at))
+
+
+async def set_timers_at(conn: Connection, kind: str, due: Mapping[UUID, datetime]) -> None:
+    """A timer for each of many subjects at its own time."""
     await conn.execute(
         """
-        INSERT INTO timers (kind, subject_id, due_at) SELECT $1, unnest($2::uuid[]), $3
+        INSERT INTO timers (kind, subject_id, due_at) SELECT $1, * FROM unnest($2::uuid[], $3::timestamptz[])
         ON CONFLICT (kind, subject_id) DO UPDATE SET due_at = excluded.due_at, fired_at = NULL, attempts = 0,
             leased_until = NULL
         """,
         kind,
-        subject_ids,
-        due_at,
+        list(due),
+        list(due.values()),
     )
 
 

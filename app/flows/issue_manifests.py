@@ -3,10 +3,11 @@
 from uuid import UUID
 
 from app.core.database import Connection
-from app.core.live import tell
-from app.core.timers import clear_timer, set_timer
+from app.core.ids import new_id
+from app.core.live import tell, tell_all
+from app.core.timers import clear_timer, set_timers_at
 from app.domain.manifests import service, store
-from app.domain.manifests.model import CLOSE_GRACE, END_GRACE, ManifestDocument
+from app.domain.manifests.model import CLOSE_GRACE, END_GRACE, ManifestDocument, NewVersion
 from app.flows.tell_rides import read_told_within, tell_drivers_within, tell_rides_within
 
 
@@ -21,24 +22,19 @@ async def issue_manifests_within(conn: Connection, event_id: UUID, *, cause: str
     current = {manifest.duty_id: manifest for manifest in await store.read_current_manifests(conn, event_id)}
     composed = await service.compose_documents(conn, duty_ids)
     changed = [
-        (offer_id, document)
+        NewVersion(id=new_id(), offer_id=offer_id, document=document)
         for offer_id, document in composed
         if document.duty_id not in current or current[document.duty_id].document != document
     ]
     told = await read_told_within(conn, event_id)
-    issued: dict[UUID, ManifestDocument] = {}
-    for offer_id, document in changed:
-        manifest_id, fresh = await service.add_version(conn, offer_id=offer_id, document=document, cause=cause)
-        if fresh:
-            await _set_timers(conn, document)
-        else:
-            await tell_drivers_within(conn, manifest_id)
-        issued[manifest_id] = document
-        await tell(conn, "duty", document.duty_id)
-    await tell_rides_within(conn, issued, told)
+    fresh = await service.add_versions(conn, changed, cause=cause)
+    await _set_timers(conn, [one.document for one in changed if one.document.duty_id in fresh])
+    await tell_all(conn, "duty", [one.document.duty_id for one in changed])
+    await tell_drivers_within(conn, [one.id for one in changed if one.document.duty_id not in fresh])
+    await tell_rides_within(conn, {one.id: one.document for one in changed}, told)
     ended = [manifest.document for duty_id, manifest in current.items() if duty_id not in duty_ids]
     await service.renew_passes(conn, event_id, [*(document for _, document in composed), *ended])
-    return [document.duty_id for _, document in changed]
+    return [one.document.duty_id for one in changed]
 
 
 async def withdraw_manifests_within(conn: Connection, event_id: UUID) -> list[UUID]:
@@ -62,7 +58,7 @@ async def _take_back(conn: Connection, event_id: UUID, kept: list[UUID]) -> list
     return withdrawn
 
 
-async def _set_timers(conn: Connection, document: ManifestDocument) -> None:
+async def _set_timers(conn: Connection, fresh: list[ManifestDocument]) -> None:
     """A driver without signal taps nothing: the timetable closes and ends the duty in their stead."""
-    await set_timer(conn, "duty_start", document.duty_id, document.left_last_stop_at + CLOSE_GRACE)
-    await set_timer(conn, "duty_end", document.duty_id, document.depot_in_at + END_GRACE)
+    await set_timers_at(conn, "duty_start", {one.duty_id: one.left_last_stop_at + CLOSE_GRACE for one in fresh})
+    await set_timers_at(conn, "duty_end", {one.duty_id: one.depot_in_at + END_GRACE for one in fresh})

@@ -1,6 +1,9 @@
 """Mails to riders whose ride is new or changed: every change is a message with the old and the new clock time."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
 from uuid import UUID
 
 import msgspec
@@ -9,7 +12,7 @@ from app.core.audit import record_change
 from app.core.clock import busload_now
 from app.core.database import Connection
 from app.domain.manifests import news_store, store
-from app.domain.manifests.model import Leg, ManifestDocument
+from app.domain.manifests.model import Leg, Manifest, ManifestDocument
 from app.domain.manifests.rides import ChangedRide, Ride, changed_rides, rides_of
 from app.domain.notifications.model import NewMail
 from app.domain.notifications.service import queue_mails
@@ -37,9 +40,11 @@ async def tell_rides_within(conn: Connection, documents: dict[UUID, ManifestDocu
     """
     now = await busload_now(conn)
     mails: list[NewMail] = []
-    for manifest_id, document in documents.items():
+    contacts = await news_store.read_manifest_contacts(conn, list(documents))
+    for manifest_id, riders in groupby(contacts, key=attrgetter("manifest_id")):
+        document = documents[manifest_id]
         news: list[tuple[news_store.Contact, list[ChangedRide]]] = []
-        for rider in await news_store.read_manifest_contacts(conn, manifest_id):
+        for rider in riders:
             changes = changed_rides(rides_of(document, rider.pledge_id), told.get(rider.pledge_id, {}))
             if changes:
                 news.append((rider, changes))
@@ -50,31 +55,32 @@ async def tell_rides_within(conn: Connection, documents: dict[UUID, ManifestDocu
     return len(mails)
 
 
-async def tell_drivers_within(conn: Connection, manifest_id: UUID) -> None:
-    """Queues a mail to each driver who works from an older version of this manifest; who was put on it just now has one already."""
-    manifest = await store.read_manifest(conn, manifest_id)
+async def tell_drivers_within(conn: Connection, manifest_ids: Sequence[UUID]) -> None:
+    """Queues a mail to each driver who works from an older version of these manifests; who was put on one just now has one already."""
+    manifests = {manifest.id: manifest for manifest in await store.read_manifests(conn, manifest_ids)}
+    informed = await news_store.read_informed_drivers(conn, manifest_ids)
+    await queue_mails(conn, [_changed_mail(manifests[driver.manifest_id], driver) for driver in informed])
+
+
+def _changed_mail(manifest: Manifest, driver: news_store.DriverContact) -> NewMail:
     document = manifest.document
-    mails = [
-        NewMail(
-            dedupe_key=f"manifest:{manifest_id}:{driver.driver_id}",
-            recipient=driver.email,
-            template="manifest_changed",
-            locale="en",
-            data={
-                "name": driver.name,
-                "event": document.event.name,
-                "code": document.duty_code,
-                "version": manifest.version,
-                "people_out": document.people("outbound"),
-                "people_back": document.people("return"),
-                "phone": document.event.dispatcher_phone,
-                "link_subject": f"{document.duty_id}:{driver.driver_id}",
-            },
-            subject_id=document.duty_id,
-        )
-        for driver in await news_store.read_informed_drivers(conn, manifest_id)
-    ]
-    await queue_mails(conn, mails)
+    return NewMail(
+        dedupe_key=f"manifest:{manifest.id}:{driver.driver_id}",
+        recipient=driver.email,
+        template="manifest_changed",
+        locale="en",
+        data={
+            "name": driver.name,
+            "event": document.event.name,
+            "code": document.duty_code,
+            "version": manifest.version,
+            "people_out": document.people("outbound"),
+            "people_back": document.people("return"),
+            "phone": document.event.dispatcher_phone,
+            "link_subject": f"{document.duty_id}:{driver.driver_id}",
+        },
+        subject_id=document.duty_id,
+    )
 
 
 async def open_exits(conn: Connection, pledge_ids: list[UUID], until: datetime) -> set[UUID]:

@@ -193,12 +193,13 @@ async def add_incident_pledges(conn: Connection, incident_id: UUID, duty_id: UUI
         Contact,
         """
         WITH riders AS (
-            SELECT DISTINCT mp.pledge_id FROM current_manifests c JOIN manifest_people mp ON mp.manifest_id = c.manifest_id
+            SELECT DISTINCT mp.manifest_id, mp.pledge_id
+            FROM current_manifests c JOIN manifest_people mp ON mp.manifest_id = c.manifest_id
             WHERE c.duty_id = $2
         ), added AS (
             INSERT INTO incident_pledges (incident_id, pledge_id) SELECT $1, pledge_id FROM riders ON CONFLICT DO NOTHING
         )
-        SELECT p.id AS pledge_id, p.public_code, p.name, p.email::text AS email, p.locale
+        SELECT r.manifest_id, p.id AS pledge_id, p.public_code, p.name, p.email::text AS email, p.locale
         FROM riders r JOIN pledges p ON p.id = r.pledge_id ORDER BY p.id
         """,
         incident_id,

@@ -146,6 +146,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
+class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """A duty's next version, about to be written, and the accepted offer it stands on."""
+
+    id: UUID
+    offer_id: UUID
+    document: ManifestDocument
+
+
 class Riding(msgspec.Struct, frozen=True, kw_only=True):
     """One party on one leg of one manifest."""
 

@@ -1,5 +1,6 @@
 """SQL of who is told what about rides and manifests."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
@@ -46,8 +47,9 @@ async def read_told_manifests(conn: Connection, event_id: UUID) -> list[Manifest
 
 
 class Contact(msgspec.Struct, frozen=True, kw_only=True):
-    """How a party is told."""
+    """How a party of a manifest is told."""
 
+    manifest_id: UUID
     pledge_id: UUID
     public_code: str
     name: str
@@ -55,37 +57,39 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True):
     locale: str
 
 
-async def read_manifest_contacts(conn: Connection, manifest_id: UUID) -> list[Contact]:
-    """The parties on a manifest."""
+async def read_manifest_contacts(conn: Connection, manifest_ids: Sequence[UUID]) -> list[Contact]:
+    """The parties on these manifests, each once per manifest."""
     return await fetch_all(
         conn,
         Contact,
         """
-        SELECT p.id AS pledge_id, p.public_code, p.name, p.email::text AS email, p.locale
-        FROM pledges p WHERE p.id IN (SELECT mp.pledge_id FROM manifest_people mp WHERE mp.manifest_id = $1) ORDER BY p.id
+        SELECT r.manifest_id, p.id AS pledge_id, p.public_code, p.name, p.email::text AS email, p.locale
+        FROM (SELECT DISTINCT mp.manifest_id, mp.pledge_id FROM manifest_people mp WHERE mp.manifest_id = ANY($1)) r
+        JOIN pledges p ON p.id = r.pledge_id ORDER BY r.manifest_id, p.id
         """,
-        manifest_id,
+        list(manifest_ids),
     )
 
 
 class DriverContact(msgspec.Struct, frozen=True, kw_only=True):
-    """How a driver is told."""
+    """How a driver of a manifest is told."""
 
+    manifest_id: UUID
     driver_id: UUID
     name: str
     email: str
 
 
-async def read_informed_drivers(conn: Connection, manifest_id: UUID) -> list[DriverContact]:
-    """The duty's drivers who were on it before this version and so may hold an older one."""
+async def read_informed_drivers(conn: Connection, manifest_ids: Sequence[UUID]) -> list[DriverContact]:
+    """The duties' drivers who were on them before these versions and so may hold older ones."""
     return await fetch_all(
         conn,
         DriverContact,
         """
-        SELECT dd.driver_id, dr.name, dr.email::text AS email
+        SELECT m.id AS manifest_id, dd.driver_id, dr.name, dr.email::text AS email
         FROM manifests m JOIN manifests p ON p.duty_id = m.duty_id AND p.version = m.version - 1
         JOIN duty_drivers dd ON dd.duty_id = m.duty_id AND dd.ended_at IS NULL AND dd.assigned_at < p.created_at
-        JOIN drivers dr ON dr.id = dd.driver_id WHERE m.id = $1 ORDER BY dd.seat
+        JOIN drivers dr ON dr.id = dd.driver_id WHERE m.id = ANY($1) ORDER BY m.id, dd.seat
         """,
-        manifest_id,
+        list(manifest_ids),
     )

@@ -10,7 +10,7 @@ from app.core.errors import Gone, NotFound, SignInNeeded
 from app.core.ids import new_id, token_hash
 from app.domain.manifests import day_store, store
 from app.domain.manifests.compose import compose_manifest, name_parties
-from app.domain.manifests.model import DriverLink, DutyState, Manifest, ManifestDocument, pass_slots, ridings
+from app.domain.manifests.model import DriverLink, DutyState, Manifest, ManifestDocument, NewVersion, pass_slots, ridings
 from app.domain.manifests.passes import PassKey
 
 NO_MANIFEST = "This duty has been taken back or is being planned anew. Call your dispatcher before you drive."
@@ -94,13 +94,11 @@ async def compose_documents(conn: Connection, duty_ids: list[UUID]) -> list[tupl
     ]
 
 
-async def add_version(conn: Connection, *, offer_id: UUID, document: ManifestDocument, cause: str) -> tuple[UUID, bool]:
-    """Makes a duty's next version the one to work from; returns its id and whether the duty had none before."""
-    manifest_id = new_id()
-    await store.add_manifest(conn, manifest_id=manifest_id, offer_id=offer_id, document=document, cause=cause)
-    await store.add_manifest_people(conn, manifest_id, ridings(document))
-    fresh = await store.point_to_manifest(conn, document.duty_id, manifest_id)
-    return manifest_id, fresh
+async def add_versions(conn: Connection, new: list[NewVersion], *, cause: str) -> set[UUID]:
+    """Makes these the versions to work from, one per duty; returns the duties that had none before."""
+    await store.add_manifests(conn, new, cause=cause)
+    await store.add_manifest_people(conn, [(one.id, riding) for one in new for riding in ridings(one.document)])
+    return await store.point_to_manifests(conn, new)
 
 
 async def renew_passes(conn: Connection, event_id: UUID, documents: list[ManifestDocument]) -> None:

@@ -1,13 +1,14 @@
 """SQL of manifests and boarding passes. What happens on the day of travel is in `day_store.py`."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
-from app.core.database import Connection, fetch_all, fetch_maybe, fetch_one
+from app.core.database import Connection, fetch_all, fetch_maybe
 from app.domain.dispatch.model import Scope, Timetable
-from app.domain.manifests.model import BoardingPass, DriverFacts, DutyState, Manifest, ManifestDocument, PassSlot, Riding
+from app.domain.manifests.model import BoardingPass, DriverFacts, DutyState, Manifest, NewVersion, PassSlot, Riding
 
 
 class DutyRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,63 +166,64 @@ async def read_current_manifest(conn: Connection, duty_id: UUID) -> Manifest | N
     )
 
 
-async def read_manifest(conn: Connection, manifest_id: UUID) -> Manifest:
-    """A version that exists."""
-    return await fetch_one(
+async def read_manifests(conn: Connection, manifest_ids: Sequence[UUID]) -> list[Manifest]:
+    """Versions by id."""
+    return await fetch_all(
         conn,
         Manifest,
         """
-        SELECT m.id, m.duty_id, m.offer_id, m.version, m.document, m.cause, m.created_at FROM manifests m WHERE m.id = $1
+        SELECT m.id, m.duty_id, m.offer_id, m.version, m.document, m.cause, m.created_at FROM manifests m WHERE m.id = ANY($1) ORDER BY m.id
         """,
-        manifest_id,
+        list(manifest_ids),
     )
 
 
-async def add_manifest(conn: Connection, *, manifest_id: UUID, offer_id: UUID, document: ManifestDocument, cause: str) -> int:
-    """Writes the duty's next version and returns its number; the caller holds the duty's lock."""
-    version: int = await conn.fetchval(
+async def add_manifests(conn: Connection, new: Sequence[NewVersion], *, cause: str) -> None:
+    """Writes each duty's next version, one per duty; the caller holds the duties' locks."""
+    await conn.execute(
         """
         INSERT INTO manifests (id, duty_id, offer_id, version, document, cause)
-        SELECT $1, $2, $3, coalesce(max(version), 0) + 1, $4, $5 FROM manifests WHERE duty_id = $2
-        RETURNING version
+        SELECT n.id, n.duty_id, n.offer_id, coalesce((SELECT max(m.version) FROM manifests m WHERE m.duty_id = n.duty_id), 0) + 1,
+               n.document, $5
+        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::jsonb[]) AS n (id, duty_id, offer_id, document)
         """,
-        manifest_id,
-        document.duty_id,
-        offer_id,
-        document,
+        [one.id for one in new],
+        [one.document.duty_id for one in new],
+        [one.offer_id for one in new],
+        [one.document for one in new],
         cause,
     )
-    return version
 
 
-async def add_manifest_people(conn: Connection, manifest_id: UUID, riders: list[Riding]) -> None:
-    """Writes who rides a manifest, leg by leg."""
+async def add_manifest_people(conn: Connection, riders: Sequence[tuple[UUID, Riding]]) -> None:
+    """Writes who rides which manifest, leg by leg."""
     await conn.execute(
         """
         INSERT INTO manifest_people (manifest_id, pledge_id, leg, stop_id, seats, wheelchairs)
-        SELECT $1, r.pledge_id, r.leg, r.stop_id, r.seats, r.wheelchairs
-        FROM unnest($2::uuid[], $3::text[], $4::uuid[], $5::int[], $6::int[]) AS r (pledge_id, leg, stop_id, seats, wheelchairs)
+        SELECT r.manifest_id, r.pledge_id, r.leg, r.stop_id, r.seats, r.wheelchairs
+        FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::int[], $6::int[])
+            AS r (manifest_id, pledge_id, leg, stop_id, seats, wheelchairs)
         """,
-        manifest_id,
-        [rider.pledge_id for rider in riders],
-        [rider.leg for rider in riders],
-        [rider.stop_id for rider in riders],
-        [rider.seats for rider in riders],
-        [rider.wheelchairs for rider in riders],
+        [manifest_id for manifest_id, _ in riders],
+        [rider.pledge_id for _, rider in riders],
+        [rider.leg for _, rider in riders],
+        [rider.stop_id for _, rider in riders],
+        [rider.seats for _, rider in riders],
+        [rider.wheelchairs for _, rider in riders],
     )
 
 
-async def point_to_manifest(conn: Connection, duty_id: UUID, manifest_id: UUID) -> bool:
-    """Makes this version the one to work from; returns whether the duty had none before."""
-    fresh: bool = await conn.fetchval(
+async def point_to_manifests(conn: Connection, new: Sequence[NewVersion]) -> set[UUID]:
+    """Makes these versions the ones to work from; returns the duties that had none before."""
+    rows = await conn.fetch(
         """
-        INSERT INTO current_manifests (duty_id, manifest_id) VALUES ($1, $2)
-        ON CONFLICT (duty_id) DO UPDATE SET manifest_id = excluded.manifest_id RETURNING xmax = 0
+        INSERT INTO current_manifests (duty_id, manifest_id) SELECT * FROM unnest($1::uuid[], $2::uuid[])
+        ON CONFLICT (duty_id) DO UPDATE SET manifest_id = excluded.manifest_id RETURNING duty_id, xmax = 0 AS fresh
         """,
-        duty_id,
-        manifest_id,
+        [one.document.duty_id for one in new],
+        [one.id for one in new],
     )
-    return fresh
+    return {row["duty_id"] for row in rows if row["fresh"]}
 
 
 async def withdraw_manifests(conn: Connection, event_id: UUID, kept: list[UUID]) -> list[UUID]:
