@@ -3,7 +3,7 @@
 import msgspec
 
 from app.stage.fake_stripe.cards import MESSAGES, decline, habit_of
-from app.stage.fake_stripe.model import Card, Failure, PaymentMethod, Session, SetupIntent
+from app.stage.fake_stripe.model import Card, Customer, Failure, PaymentMethod, Session, SetupIntent
 from app.stage.fake_stripe.refusals import Refusal
 from app.stage.fake_stripe.world import World
 
@@ -72,6 +72,18 @@ def complete(world: World, session: Session, intent: SetupIntent, method: Paymen
     world.announce("setup_intent.succeeded", saved)
     world.announce("checkout.session.completed", done)
     return saved
+
+
+def give_wallet(world: World, card: Card, *, name: str, email: str) -> PaymentMethod:
+    """A customer whose card is saved already, as if the hosted page had been through; announces nothing. Raises Refusal 402 as the page."""
+    habit = habit_of(card.number)
+    if habit.at_save is not None:
+        raise decline(*habit.at_save)
+    now = world.clock.now()
+    customer = Customer(id=world.new_id("cus"), created=now, email=email, name=name, description=None, metadata={})
+    method = PaymentMethod(id=world.new_id("pm"), created=now, customer=customer.id, card=card, name=name, email=email, metadata={})
+    world.books.put(customer)
+    return world.books.put(method)
 
 
 def decide(world: World, intent: SetupIntent, *, approved: bool) -> SetupIntent:

@@ -172,6 +172,11 @@ async def complete_session(request: AnyRequest, session_id: str) -> Response[byt
     return await _act(request, stage.CardWanted, lambda world, wanted: stage.complete_session(world, session_id, wanted))
 
 
+@post("/_stage/wallets")
+async def give_wallets(request: AnyRequest) -> Response[bytes]:
+    return await _act(request, stage.WalletsWanted, stage.give_wallets)
+
+
 @post("/_stage/intents/{intent_id:str}/decide")
 async def decide_intent(request: AnyRequest, intent_id: str) -> Response[bytes]:
     return await _act(request, stage.Decision, lambda world, wanted: stage.decide_intent(world, intent_id, wanted))
@@ -247,7 +252,7 @@ def build_app(world: World) -> Litestar:
     """The application over one world."""
     pages = [show_session, enter_card, show_approval, decide, onboard, show_receipt]
     reads = [ready, books, requests, show_faults, show_clock]
-    acts = [set_faults, set_clock, complete_session, decide_intent, open_dispute, close_dispute, enable_account, tamper]
+    acts = [set_faults, set_clock, complete_session, give_wallets, decide_intent, open_dispute, close_dispute, enable_account, tamper]
     return Litestar(
         route_handlers=[api, *pages, *reads, *acts, create_static_files_router(path="/c/static", directories=[STATIC])],
         state=State({"world": world, "desk": Desk(world), "pages": Pages(world), "timers": Timers(world)}),

@@ -1,8 +1,11 @@
 """Saving cards and charging them, through the real SDK."""
 
+from typing import Any
+from uuid import uuid4
+
 import pytest
 
-from app.domain.payments.gateway import GatewayRefused, NotFound
+from app.domain.payments.gateway import GatewayRefused, IntentState, NotFound
 from tests.support.fake_stripe import FakeStripe
 
 
@@ -19,6 +22,25 @@ async def test_a_good_card_is_charged_with_its_fee_known(stripe: FakeStripe) -> 
     assert (paid.status, paid.amount_received_minor, paid.payment_id) == ("succeeded", 3200, "pay-1")
     assert paid.fee_minor == 73  # 1.5 % of 32.00 and 0.25
     assert paid == await stripe.gateway.fetch_payment_intent(paid.ref)
+
+
+async def test_a_crowd_gets_saved_cards_in_one_call_that_charge_as_others_do(stripe: FakeStripe) -> None:
+    cards = [{"card": "4242424242424242", "fingerprint_seed": "a"}, {"card": "4242424242424242", "fingerprint_seed": "b"}]
+    good, other, declining = (await stripe.stage("wallets", {"wallets": [*cards, {"card": "4000000000009995"}]}))["wallets"]
+    assert good["fingerprint"] != other["fingerprint"]
+
+    async def charge(wallet: dict[str, Any]) -> IntentState:
+        intent = await stripe.gateway.create_payment_intent(
+            payment_id="pay-wallet", customer_ref=wallet["customer"], payment_method_ref=wallet["payment_method"], amount_minor=3200,
+            currency="eur", description="Seat", metadata={}, idempotency_key=uuid4().hex,
+        )  # fmt: skip
+        return await stripe.gateway.confirm_payment_intent(
+            intent.ref, payment_method_ref=wallet["payment_method"], off_session=True, return_url=None, idempotency_key=uuid4().hex
+        )
+
+    assert (await charge(good)).status == "succeeded"
+    with pytest.raises(GatewayRefused, match="insufficient"):
+        await charge(declining)
 
 
 async def test_an_unconfirmed_payment_moves_no_money(stripe: FakeStripe) -> None:
