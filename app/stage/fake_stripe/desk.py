@@ -94,6 +94,8 @@ class Desk:
         reason = None
         if self.world.terms.rate_limited:
             reason = self.limits.reason_to_refuse(endpoint.name, self.world.clock.now_s())
+        if reason is not None:
+            self.world.chaos.note("over_limit")
         if reason is not None or fault is Fault.RATE_LIMITED:
             raise Refusal(429, "Request rate limit exceeded.", code="rate_limit")
 

@@ -71,24 +71,34 @@ class Chaos:
         """The fault that strikes this request, if any. A single fault goes before the dice and is used up."""
         fault = self._single(endpoint) or self._rolled(endpoint)
         if fault is not None:
-            self.struck[fault] = self.struck.get(fault, 0) + 1
+            self.note(fault)
         return fault
+
+    def note(self, what: str) -> None:
+        """Count what has gone wrong."""
+        self.struck[what] = self.struck.get(what, 0) + 1
 
     def latency_s(self) -> float:
         rates = self.rates
         return rates.latency_s + (self._random.uniform(0, rates.latency_jitter_s) if rates.latency_jitter_s else 0.0)
 
     def declines(self) -> bool:
-        return self._happens(self.rates.decline_rate)
+        return self._happened(self.rates.decline_rate, "decline")
 
     def webhook_is_dropped(self) -> bool:
-        return self._happens(self.rates.webhook_drop_rate)
+        return self._happened(self.rates.webhook_drop_rate, "webhook_dropped")
 
     def webhook_delays_s(self) -> list[float]:
         """When to send a webhook: one delay, or two when it is duplicated."""
-        copies = 2 if self._happens(self.rates.webhook_duplicate_rate) else 1
+        copies = 2 if self._happened(self.rates.webhook_duplicate_rate, "webhook_doubled") else 1
         shuffle = self.rates.webhook_shuffle_s
         return [self.rates.webhook_delay_s + (self._random.uniform(0, shuffle) if shuffle else 0.0) for _ in range(copies)]
+
+    def _happened(self, rate: float, what: str) -> bool:
+        happens = self._happens(rate)
+        if happens:
+            self.note(what)
+        return happens
 
     def _happens(self, rate: float) -> bool:
         return rate > 0 and self._random.random() < rate

@@ -17,13 +17,14 @@ KEY_MAX = 255
 
 
 class Replies:
-    """Stored answers by key. A key is in flight from `begin` to `end`."""
+    """Stored answers by key. A key is in flight from `begin` to `end`; `forgotten` counts those that were too old."""
 
     def __init__(self, books: Books) -> None:
         self._books = books
         self._in_flight: set[str] = set()
         kept = sorted(books.newest_first(StoredReply), key=lambda one: one.created)
         self._ages: deque[tuple[int, str]] = deque((one.created, one.id) for one in kept)
+        self.forgotten = 0
 
     def begin(self, key: str, endpoint: str, digest: str, now: int) -> StoredReply | None:
         """The stored answer, or None with the key now in flight. Raises Refusal: key too long, key in use, other parameters."""
@@ -62,6 +63,7 @@ class Replies:
         while self._ages and self._ages[0][0] <= now - KEPT_S:
             _, key = self._ages.popleft()
             self._books.drop(StoredReply, key)
+            self.forgotten += 1
 
 
 def digest_of(path: str, encoded: str) -> str:

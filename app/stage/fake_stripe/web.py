@@ -131,7 +131,8 @@ def _page(request: AnyRequest, act: Callable[[Pages], Shown]) -> Response[str]:
 async def ready(request: AnyRequest) -> Response[bytes]:
     deliveries: Deliveries = request.app.state.deliveries
     webhooks = {"waiting": deliveries.waiting, "taken": deliveries.taken, "refused": deliveries.refused, "dropped": deliveries.dropped}
-    return _json({"ready": True, "webhooks": webhooks, **stage.show_clock(request.app.state.world)})
+    desk: Desk = request.app.state.desk
+    return _json({"ready": True, "webhooks": webhooks, "keys_forgotten": desk.replies.forgotten, **stage.show_clock(desk.world)})
 
 
 @get("/_stage/books")

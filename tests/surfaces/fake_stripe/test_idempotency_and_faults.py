@@ -72,8 +72,10 @@ async def test_a_key_is_forgotten_after_a_day_and_a_doubled_create_then_moves_no
     await bad.stage("clock", {"advance_s": DAY_S - 60})
     assert (await bad.intent(card, key=key)).ref == first.ref
     await bad.stage("clock", {"advance_s": 61})
+    forgotten = (await bad.stage("ready"))["keys_forgotten"]
     second = await bad.intent(card, key=key)
     assert second.ref != first.ref
+    assert (await bad.stage("ready"))["keys_forgotten"] > forgotten
     found = await bad.gateway.find_payment_intents(customer_ref=card.customer_ref, payment_id="pay-1")
     assert {one.ref for one in found} == {first.ref, second.ref}
     assert await made_for(bad, card, "charges") == []
@@ -193,6 +195,7 @@ async def test_beyond_25_a_second_on_one_endpoint_requests_are_refused_undone(ba
     assert limited
     assert limited[0].retry_after_s == 1.0
     assert len(await made_for(bad, card, "payment_intents")) == 60 - len(limited)
+    assert (await bad.stage("faults"))["struck"]["over_limit"] == len(limited)
 
 
 async def test_a_wrong_key_is_our_fault_and_nobody_elses(bad: FakeStripe) -> None:
