@@ -197,6 +197,16 @@ def tamper(world: World, wanted: Tampering) -> dict[str, Any]:
     return world.renderer.show(world.books.put(msgspec.structs.replace(row, **changes)))
 
 
+def show_balance(world: World) -> dict[str, Any]:
+    """The balance by currency alone, for a crowd whose books would be too long a letter; minor units."""
+    return {
+        "balance": {
+            currency: {"available": available, "pending": pending}
+            for currency, (available, pending) in sorted(balance.totals(world, None).items())
+        }
+    }
+
+
 def show_books(world: World) -> dict[str, Any]:
     """Everything that is money, oldest first, in minor units."""
 
@@ -206,10 +216,7 @@ def show_books(world: World) -> dict[str, Any]:
     mine = [row for row in rows(model.BalanceTransaction) if row.account is None]
     return {
         "clock": show_clock(world),
-        "balance": {
-            currency: {"available": available, "pending": pending}
-            for currency, (available, pending) in sorted(balance.totals(world, None).items())
-        },
+        **show_balance(world),
         "payment_intents": rows(model.PaymentIntent),
         "charges": rows(model.Charge),
         "refunds": rows(model.Refund),

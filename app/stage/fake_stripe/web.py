@@ -140,6 +140,11 @@ async def books(request: AnyRequest) -> Response[bytes]:
     return _json(stage.show_books(request.app.state.world))
 
 
+@get("/_stage/balance")
+async def show_balance(request: AnyRequest) -> Response[bytes]:
+    return _json(stage.show_balance(request.app.state.world))
+
+
 @get("/_stage/requests")
 async def requests(request: AnyRequest) -> Response[bytes]:
     """The last 2,000 API requests, oldest first; `?endpoint=` filters."""
@@ -252,7 +257,7 @@ async def _tick(timers: Timers) -> None:
 def build_app(world: World) -> Litestar:
     """The application over one world."""
     pages = [show_session, enter_card, show_approval, decide, onboard, show_receipt]
-    reads = [ready, books, requests, show_faults, show_clock]
+    reads = [ready, books, show_balance, requests, show_faults, show_clock]
     acts = [set_faults, set_clock, complete_session, give_wallets, decide_intent, open_dispute, close_dispute, enable_account, tamper]
     return Litestar(
         route_handlers=[api, *pages, *reads, *acts, create_static_files_router(path="/c/static", directories=[STATIC])],
