@@ -22,7 +22,7 @@ def request_bytes(method: str, path: str, *, host: str, body: object = None, hea
 
 
 class Line:
-    """`async with Line(url) as line: status, body = await line.ask(request)`. ConnectionError when it breaks; the next ask opens another."""
+    """`async with Line(url) as line: status, body = await line.ask(b"...")`. ConnectionError when it breaks; a next ask opens another."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
