@@ -4,7 +4,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import uvicorn
 from litestar import Litestar, Request
@@ -20,6 +19,7 @@ import app.surfaces
 from app.core.clock import Mark, read_mark
 from app.core.database import Pool, open_pool
 from app.core.log import set_up_logging
+from app.domain.payments.budget import Limits, SharedPace
 from app.domain.payments.gateway import PaymentGateway
 from app.domain.payments.stripe_gateway import StripeGateway
 from app.settings import Settings, SettingsFaulty
@@ -28,6 +28,7 @@ from app.surfaces.sign_in.actors import actor_lookup
 from app.web import health
 from app.web.actors import PROVIDE_ACTOR
 from app.web.api_description import ApiDescription
+from app.web.cookies import CSRF_COOKIE, cookie_name, is_https
 from app.web.live_hub import LiveHub
 from app.web.problems import EXCEPTION_HANDLERS, log_bug
 from app.web.security_headers import add_security_headers, page_csp
@@ -74,12 +75,24 @@ async def stripe_base_for(pool: Pool, settings: Settings) -> str | None:
     return settings.stripe_base
 
 
+def pace_for(pool: Pool, settings: Settings, *, riders_wait: bool) -> SharedPace | None:
+    """The pace that all processes keep together; None on a stage that asks for none."""
+    if settings.stripe_account_per_s is None or settings.stripe_endpoint_per_s is None:
+        return None
+    limits = Limits(account_per_s=settings.stripe_account_per_s, endpoint_per_s=settings.stripe_endpoint_per_s)
+    return SharedPace(pool, limits, riders_wait=riders_wait)
+
+
 @asynccontextmanager
 async def run_parts(application: Litestar) -> AsyncIterator[None]:
     """Opens what the process needs and closes it again, in reverse order."""
     settings: Settings = application.state.settings
     async with await open_pool(settings.database_url, max_size=20) as pool:
-        gateway = StripeGateway(api_key=settings.stripe_api_key, base_url=await stripe_base_for(pool, settings))
+        gateway = StripeGateway(
+            api_key=settings.stripe_api_key,
+            base_url=await stripe_base_for(pool, settings),
+            pace=pace_for(pool, settings, riders_wait=True),
+        )
         live = LiveHub(pool)
         application.state.update({"pool": pool, "gateway": gateway, "live": live, "actor_lookup": actor_lookup(pool)})
         live.start()
@@ -117,10 +130,10 @@ def build_app(settings: Settings) -> Litestar:
         template_config=template_config(templates),
         csrf_config=CSRFConfig(
             secret=settings.secret,
-            cookie_name="busload_csrf",
+            cookie_name=cookie_name(CSRF_COOKIE, settings.base_url),
             header_name="x-csrf-token",
             cookie_httponly=True,
-            cookie_secure=urlsplit(settings.base_url).scheme == "https",
+            cookie_secure=is_https(settings.base_url),
             exclude=["^/api/", "^/w/", "^/static/"],
         ),
         compression_config=CompressionConfig(backend="gzip", gzip_compress_level=6, minimum_size=1_000, exclude=NOT_COMPRESSED),

@@ -24,7 +24,7 @@ async def open_demo_door(pool: Pool, *, role: DemoRole, code: str | None) -> Ses
         if await read_mark(conn) is Mark.LIVE:
             raise NotFound("There is nothing here.")
         account = await person_behind(conn, role, code)
-        return await open_session_within(conn, account.id, next_path=HOME[role])
+        return await open_session_within(conn, account.id, next_path=HOME[role], opened_with="door")
 
 
 async def person_behind(conn: Connection, role: DemoRole, code: str | None) -> Account:

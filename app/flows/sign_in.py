@@ -8,10 +8,12 @@ from app.core.clock import busload_now
 from app.core.database import Connection, Pool, transaction
 from app.core.errors import Invalid, Refusal, TooMany
 from app.core.ids import derived_token, new_id, random_token, token_hash
+from app.core.log import logger
 from app.domain.accounts import store as accounts
 from app.domain.accounts.model import SESSION_LIFETIME, SIGN_IN_LINK_LIFETIME, looks_like_email
 from app.domain.notifications.service import queue_mail
 
+log = logger(__name__)
 PURPOSE = "sign_in"
 MAX_LINKS = 5
 MAX_EMAIL_LENGTH = 254
@@ -76,21 +78,27 @@ async def use_link(pool: Pool, *, token: str, browser_token: str) -> Session:
     async with transaction(pool) as conn:
         link = await accounts.consume_sign_in_link(conn, token_hash(token), token_hash(browser_token))
         if link is None:
+            log.info("sign_in.link_refused")
             raise LinkSpent("It was used before, is older than ten minutes, or was asked for in another browser. Ask for a new one here.")
         account = await accounts.find_or_add_account(conn, link.email)
-        return await open_session_within(conn, account.id, next_path=link.next_path)
+        session = await open_session_within(conn, account.id, next_path=link.next_path)
+    log.info("session.opened", account_id=str(account.id), opened_with="link")
+    return session
 
 
-async def open_session_within(conn: Connection, account_id: UUID, *, next_path: str) -> Session:
+async def open_session_within(conn: Connection, account_id: UUID, *, next_path: str, opened_with: str = "link") -> Session:
     """A new session for an account; its token leaves this process once, in a cookie."""
     token = random_token()
     await accounts.add_session(
-        conn, account_id=account_id, token_hash=token_hash(token), expires_at=await busload_now(conn) + SESSION_LIFETIME
-    )
+        conn, account_id=account_id, token_hash=token_hash(token), expires_at=await busload_now(conn) + SESSION_LIFETIME,
+        opened_with=opened_with,
+    )  # fmt: skip
     return Session(token=token, next_path=next_path)
 
 
 async def sign_out(pool: Pool, *, token: str) -> None:
-    """Ends a session; an unknown one is no error."""
+    """Ends a session; an unknown one (or none) is no error."""
+    if not token:
+        return
     async with transaction(pool) as conn:
         await accounts.revoke_session(conn, token_hash(token))

@@ -2,6 +2,8 @@
 
 from litestar.types import ControllerRouterHandler
 
+from app.surfaces.account import pages as account_pages
+from app.surfaces.account import passkeys as account_passkeys
 from app.surfaces.driver import api as driver_api
 from app.surfaces.driver import pages as driver_pages
 from app.surfaces.open_data import api as open_data_api
@@ -19,6 +21,7 @@ from app.surfaces.rider import api as rider_api
 from app.surfaces.rider import browse_pages, calendar, passes, pledge_pages, tracking
 from app.surfaces.sign_in import demo
 from app.surfaces.sign_in import pages as sign_in_pages
+from app.surfaces.sign_in import passkeys as sign_in_passkeys
 from app.surfaces.webhooks import api as webhooks_api
 
 ROUTES: list[ControllerRouterHandler] = [
@@ -47,6 +50,9 @@ ROUTES: list[ControllerRouterHandler] = [
     *open_data_api.ROUTES,
     *reference.ROUTES,
     *sign_in_pages.ROUTES,
+    *sign_in_passkeys.ROUTES,
+    *account_pages.ROUTES,
+    *account_passkeys.ROUTES,
     *demo.ROUTES,
     *webhooks_api.ROUTES,
 ]

@@ -9,8 +9,8 @@ from litestar import Request
 from litestar.di import NamedDependency, Provide
 
 from app.core.errors import NotAllowed, SignInNeeded
+from app.web.cookies import SESSION_COOKIE, cookie_name
 
-SESSION_COOKIE = "busload_session"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -76,15 +76,29 @@ def same_origin(request: Request[Any, Any, Any], base_url: str) -> bool:
     return origin is None or origin == base_url
 
 
+def session_token(request: Request[Any, Any, Any]) -> str:
+    """The token of the session that asks, by header or cookie; empty without one."""
+    return bearer_token(request) or request.cookies.get(cookie_name(SESSION_COOKIE, request.app.state.settings.base_url), "")
+
+
 async def find_actor(request: Request[Any, Any, Any]) -> Actor:
-    """The actor of a request. A cookie speaks for its owner on /api only when our own page sends the request."""
+    """The actor of a request, looked up once: guards ask before a body is read, routes ask again."""
+    known: Actor | None = request.scope["state"].get("actor")
+    if known is None:
+        known = request.scope["state"]["actor"] = await look_up_actor(request)
+    return known
+
+
+async def look_up_actor(request: Request[Any, Any, Any]) -> Actor:
+    """Who has the session. A cookie speaks for its owner on /api only when our own page sends the request."""
     lookup: ActorLookup = request.app.state.actor_lookup
     if token := bearer_token(request):
         return await lookup(token) or ANONYMOUS
-    cookie = request.cookies.get(SESSION_COOKIE)
+    base_url: str = request.app.state.settings.base_url
+    cookie = request.cookies.get(cookie_name(SESSION_COOKIE, base_url))
     if not cookie:
         return ANONYMOUS
-    if request.method not in SAFE_METHODS and not same_origin(request, request.app.state.settings.base_url):
+    if request.method not in SAFE_METHODS and not same_origin(request, base_url):
         raise NotAllowed("Another site sent this request in your name. Open our page and do it there.", code="cross_site_request")
     return await lookup(cookie) or ANONYMOUS
 

@@ -14,7 +14,8 @@ from app.web.actors import Actor
 FLASH_COOKIE = "busload_flash"
 FLASHES = {
     "saved": ("Saved.", "good"),
-    "withdrawn": ("Your pledge is withdrawn. Nothing was charged.", "good"),
+    "withdrawn": ("Your pledge is withdrawn. Your seats are free for somebody else.", "good"),
+    "withdrawn_paid": ("Your pledge is withdrawn. What comes back is on its way to your card.", "good"),
     "accepted": ("Accepted. The duty is yours.", "good"),
     "declined": ("Declined. Thank you for telling us.", "info"),
     "pulled_out": ("You have pulled out. The people on this duty are being planned for again.", "info"),

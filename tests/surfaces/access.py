@@ -8,6 +8,7 @@ PLEDGE = frozenset({"rider A", "organiser"})
 DRIVER = frozenset({"driver A", "driver B"})
 OPERATORS = frozenset({"operator A", "operator B"})
 OPERATOR_A = frozenset({"operator A"})
+OWN_ACCOUNT = frozenset({"rider"})  # a house's passkey and session are that account's
 PARTNERS = frozenset({"partner A", "partner B"})
 PARTNER_A = frozenset({"partner A"})
 
@@ -24,6 +25,7 @@ _LINES: dict[frozenset[str], str] = {
         GET /open/events/{code:str}/jsonld | GET /sitemap.xml | GET /robots.txt | GET /oembed
         GET /api | GET /api/docs | GET /api/reference.js | GET /api/schema | GET /api/schema/openapi.json | GET /api/schema/{path:str}
         GET /sign-in | POST /sign-in | GET /sign-in/{token:str} | POST /sign-in/use | POST /sign-out
+        POST /sign-in/passkey/options | POST /sign-in/passkey
     """,
     LINK_HOLDER: """
         GET /d/{token:str} | GET /d/{token:str}/sheet.pdf
@@ -32,7 +34,13 @@ _LINES: dict[frozenset[str], str] = {
         GET /p/{token:str}/calendar.ics | GET /t/{token:str} | GET /t/{token:str}/now | GET /t/{token:str}/map.json
         GET /operator/offer/{token:str} | GET /operator/offer/{token:str}/map.json | POST /operator/offer/{token:str}/{answer:str}
     """,
-    SIGNED_IN: "GET /pledges",
+    SIGNED_IN: """
+        GET /pledges | GET /account | POST /account/passkeys/options | POST /account/passkeys | POST /account/sessions/end-others
+    """,
+    OWN_ACCOUNT: """
+        POST /account/passkeys/{passkey_id:uuid}/rename | POST /account/passkeys/{passkey_id:uuid}/remove
+        POST /account/sessions/{session_id:uuid}/end
+    """,
     PLEDGE: """
         GET /api/pledges/{pledge_id:uuid} | POST /api/pledges/{pledge_id:uuid}/withdraw | POST /api/pledges/{pledge_id:uuid}/change
         POST /api/pledges/{pledge_id:uuid}/card | GET /api/pledges/{pledge_id:uuid}/passes

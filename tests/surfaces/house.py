@@ -99,6 +99,7 @@ async def open_house(service: Service) -> AsyncIterator[House]:
                 "/trips/": facts["trip"],
                 "/organiser/events/": facts["event"],
                 "/organiser/trips/": facts["trip"],
+                **await _account_of(pool, f"{eve.hex}@rider.example"),
                 **owned,
             },
             tokens={
@@ -117,6 +118,24 @@ async def _rider(pool: Pool, email: str) -> str:
         account = await find_or_add_account(conn, email)
         await add_session(conn, account_id=account.id, token_hash=token_hash(token), expires_at=datetime(2100, 1, 1, tzinfo=UTC))
     return token
+
+
+async def _account_of(pool: Pool, email: str) -> dict[str, str]:
+    """A passkey and another session of this account."""
+    async with pool.acquire() as conn:
+        account = await find_or_add_account(conn, email)
+        passkey_id = await conn.fetchval(
+            "INSERT INTO passkeys (account_id, credential_id, public_key, name, is_synced) VALUES ($1, $2, $3, 'Phone', true) RETURNING id",
+            account.id,
+            account.id.bytes,
+            b"none",
+        )
+        session_id = await conn.fetchval(
+            "INSERT INTO sessions (account_id, token_hash, expires_at) VALUES ($1, $2, '2100-01-01') RETURNING id",
+            account.id,
+            token_hash(random_token()),
+        )
+    return {"passkey_id": str(passkey_id), "session_id": str(session_id)}
 
 
 async def _rival(conn: Connection) -> UUID:

@@ -66,9 +66,15 @@ async def count_recent_links(conn: Connection, email: str) -> int:
     return int(found)
 
 
-async def add_session(conn: Connection, *, account_id: UUID, token_hash: bytes, expires_at: datetime) -> None:
-    """Opens a session."""
-    await conn.execute("INSERT INTO sessions (account_id, token_hash, expires_at) VALUES ($1, $2, $3)", account_id, token_hash, expires_at)
+async def add_session(conn: Connection, *, account_id: UUID, token_hash: bytes, expires_at: datetime, opened_with: str = "link") -> None:
+    """Opens a session; `opened_with` is link, passkey or door (the demo's)."""
+    await conn.execute(
+        "INSERT INTO sessions (account_id, token_hash, expires_at, opened_with) VALUES ($1, $2, $3, $4)",
+        account_id,
+        token_hash,
+        expires_at,
+        opened_with,
+    )
 
 
 async def revoke_session(conn: Connection, token_hash: bytes) -> None:

@@ -13,8 +13,8 @@ from app.core.errors import Invalid, Refusal
 from app.core.ids import random_token
 from app.flows.sign_in import LinkSpent, ask_for_link, safe_path, sign_out, use_link
 from app.settings import Settings
-from app.surfaces.sign_in.cookies import BROWSER_COOKIE, browser_cookie, no_session_cookie, session_cookie
-from app.web.actors import SESSION_COOKIE, CurrentActor, bearer_token
+from app.surfaces.sign_in.cookies import browser_cookie, browser_token_of, no_session_cookie, session_cookie
+from app.web.actors import CurrentActor, session_token
 from app.web.forms import read_form, typed_text
 from app.web.pages import errors_by_field, page, see_other
 
@@ -46,7 +46,7 @@ async def show_form(request: Request[Any, Any, Any], actor: CurrentActor, next: 
 async def ask(request: Request[Any, Any, Any], pool: NamedDependency[Pool], settings: NamedDependency[Settings]) -> Response[Any]:
     """Mails a link, whether or not the address is known: the answer does not tell."""
     given, next_path = await typed_text(request, "email"), safe_path(await typed_text(request, "next"))
-    browser_token = request.cookies.get(BROWSER_COOKIE) or random_token()
+    browser_token = browser_token_of(request, settings) or random_token()
     try:
         form = await read_form(request, AskForLink)
         await ask_for_link(pool, email=form.email, browser_token=browser_token, next_path=form.next, secret=settings.secret)
@@ -59,9 +59,9 @@ async def ask(request: Request[Any, Any, Any], pool: NamedDependency[Pool], sett
 
 
 @get("/sign-in/{token:str}", include_in_schema=False)
-async def show_button(request: Request[Any, Any, Any], token: FromPath[str]) -> Response[Any]:
+async def show_button(request: Request[Any, Any, Any], token: FromPath[str], settings: NamedDependency[Settings]) -> Response[Any]:
     """Where the mailed link leads. Looking at it changes nothing, so a mail scanner may."""
-    asked_here = BROWSER_COOKIE in request.cookies
+    asked_here = bool(browser_token_of(request, settings))
     answer = page(request, "sign_in/button.html", token=token, asked_here=asked_here)
     answer.headers.update(NO_REFERRER)
     return answer
@@ -72,9 +72,10 @@ async def use(request: Request[Any, Any, Any], pool: NamedDependency[Pool], sett
     """Uses the link up and signs this browser in."""
     form = await read_form(request, UseLink)
     try:
-        session = await use_link(pool, token=form.token, browser_token=request.cookies.get(BROWSER_COOKIE, ""))
+        session = await use_link(pool, token=form.token, browser_token=browser_token_of(request, settings))
     except LinkSpent as spent:
         return ask_again(request, spent)
+    await sign_out(pool, token=session_token(request))  # the session before, if there was one, ends with the new one
     return Redirect(session.next_path, status_code=303, cookies=[session_cookie(session.token, settings)])
 
 
@@ -86,9 +87,7 @@ def ask_again(request: Request[Any, Any, Any], refusal: Refusal) -> Response[Any
 @post("/sign-out", include_in_schema=False)
 async def leave(request: Request[Any, Any, Any], pool: NamedDependency[Pool], settings: NamedDependency[Settings]) -> Response[Any]:
     """Ends the session here and in the database."""
-    token = request.cookies.get(SESSION_COOKIE) or bearer_token(request)
-    if token:
-        await sign_out(pool, token=token)
+    await sign_out(pool, token=session_token(request))
     answer = see_other("/", flash="signed_out")
     answer.cookies.append(no_session_cookie(settings))
     return answer

@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Page, expect
 
 from app.domain.dispatch.model import OfferState
 from app.flows.answer_offer import accept_offer
-from app.web.actors import SESSION_COOKIE
+from app.web.cookies import SESSION_COOKIE
 from app.web.vendoring import FOR_TESTS
 from tests.browser.web.gallery import SIZES, browser, open_page
 from tests.support.dispatch_stage import Stage, dispatch_stage

@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from app.core.ids import derived_token
 from app.domain.dispatch.model import Offer, OfferState
-from app.web.actors import SESSION_COOKIE
+from app.web.cookies import SESSION_COOKIE
 from tests.support.dispatch_stage import Stage
 from tests.support.dispatch_world import SECRET, offers_in
 

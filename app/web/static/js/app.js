@@ -6,6 +6,7 @@ const PARTS = {
   "[data-opens], dialog[data-open]": "dialog.js",
   "[data-locate]": "geolocate.js",
   "time[data-zone]": "local-time.js",
+  "[data-passkey-sign-in], [data-passkey-make]": "passkeys.js",
 };
 const started = new WeakSet();
 const TOAST_MS = 6000;

@@ -1,0 +1,1 @@
+"""One's own account: passkeys, sessions, what is held about one, and being forgotten."""
