@@ -13,7 +13,7 @@ from app.core.errors import Conflict, Invalid, NotFound
 from app.core.ids import new_id
 from app.core.live import tell
 from app.domain.events import store as events
-from app.domain.events.model import Event
+from app.domain.events.model import Event, check_stop
 from app.domain.notifications.service import queue_mail
 from app.domain.payments import store as payments
 from app.domain.payments.model import CHARGED, UNSETTLED, NewPayment, Payment
@@ -23,7 +23,6 @@ from app.domain.pledges.model import HELD, LIVE, MAX_PEOPLE, MAX_PEOPLE_PER_CARD
 from app.domain.trips import store as trips
 from app.domain.trips.model import BOTH_LEGS, Trip, check_room, check_selling, price_for, tips
 from app.flows.confirm_trip import confirm_within
-from app.flows.place_pledge import check_stop
 from app.flows.secure_pledge import over_card_cap
 
 
@@ -112,7 +111,7 @@ async def changed_party(conn: Connection, trip: Trip, pledge: Pledge, wish: Pled
         raise Invalid.field("legs", "This trip is sold there and back only; keep both legs.", code="round_trip_only")
     stop_id = wish.stop_id or pledge.stop_id
     if stop_id != pledge.stop_id:
-        await check_stop(conn, trip, stop_id)
+        check_stop({stop.id: stop for stop in await events.list_stops_of_trip(conn, trip.id)}, stop_id)
     more = seats + wheelchairs - pledge.people
     if more > 0:
         check_room(trip, more)

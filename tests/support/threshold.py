@@ -15,8 +15,9 @@ from app.domain.payments.gateway import SetupOutcome
 from app.domain.trips import store as trips
 from app.domain.trips.model import Trip
 from app.domain.trips.store import TripLock
-from app.flows.place_pledge import PlacedPledge, PledgeWish, place_pledge
+from app.flows.place_pledge import place_pledge
 from app.flows.plan_event import EventWish, StopWish, TripWish, create_event, create_trip, open_trip
+from app.flows.pledge_wish import PlacedPledge, PledgeWish
 from tests.support.service import event_wish, trip_wish
 
 T = TypeVar("T")

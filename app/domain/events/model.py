@@ -1,15 +1,18 @@
 """Events and stops: Structs, states, and what can be decided from them alone."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
 import msgspec
 
+from app.core.errors import Conflict, Invalid
 from app.core.machine import Machine
 
 LEGS_APART = timedelta(hours=12)
 NEAR_STOP_M = 2_000
+DEFAULT_LADDER = ((336, 10_000), (168, 5_000), (0, 2_500))  # until 14 days before everything comes back, until 7 half, then a quarter
 
 
 class EventState(StrEnum):
@@ -39,7 +42,10 @@ STOP_MACHINE = Machine(
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """What people travel to. Times are UTC; `zone` is the venue's IANA zone; fee and share in basis points."""
+    """What people travel to. Times are UTC; `zone` is the venue's IANA zone; fee and share in basis points.
+
+    `refund_ladder`: (hours before the bus is due, basis points that come back), see ladder.py.
+    """
 
     id: UUID
     public_code: str
@@ -64,6 +70,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     max_stops: int
     rider_minute_minor: int
     contact_phone: str
+    refund_ladder: list[tuple[int, int]]
     state: EventState
     terms_frozen_at: datetime | None
     booking_closed_at: datetime | None
@@ -107,3 +114,15 @@ class NearStop(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     state: StopState
     distance_m: float
+
+
+def check_stop(stops: Mapping[UUID, Stop], stop_id: UUID) -> None:
+    """Refuses a stop that is not one of a trip's (by id) or not approved."""
+    stop = stops.get(stop_id)
+    if stop is None:
+        raise Invalid.field("stop_id", "This trip has no such stop; choose one of those on its page.", code="unknown_stop")
+    if stop.state is not StopState.APPROVED:
+        raise Conflict(
+            f"The stop {stop.name} is {stop.state.value}, not approved; choose another, or wait until it is approved.",
+            code="stop_not_approved",
+        )

@@ -11,7 +11,7 @@ from app.core.machine import Machine
 HOLD = timedelta(minutes=15)
 MAX_PEOPLE = 8
 MAX_PEOPLE_PER_CARD = 16
-TERMS_VERSION = "2026-11"
+TERMS_VERSION = "2026-12"
 
 
 class PledgeState(StrEnum):
@@ -39,7 +39,7 @@ PLEDGE_MACHINE = Machine(
         P.PENDING_CARD: frozenset({P.ACTIVE, P.CONFIRMED, P.LAPSED, P.REFUSED, P.WITHDRAWN, P.RELEASED}),
         P.LAPSED: frozenset({P.ACTIVE, P.CONFIRMED}),
         P.ACTIVE: frozenset({P.CONFIRMED, P.WITHDRAWN, P.RELEASED}),
-        P.CONFIRMED: frozenset({P.PAID, P.RELEASED, P.DROPPED}),
+        P.CONFIRMED: frozenset({P.PAID, P.WITHDRAWN, P.RELEASED, P.DROPPED}),
         P.PAID: frozenset({P.TRAVELLED, P.NO_SHOW, P.REFUNDED}),
     },
 )
@@ -115,9 +115,14 @@ class NewPledge(msgspec.Struct, frozen=True, kw_only=True):
     terms_shown_at: datetime
     state: PledgeState
     manage_token_hash: bytes
-    hold_expires_at: datetime
+    hold_expires_at: datetime | None
     partner_key_id: UUID | None
     card: "SavedCard | None"
+
+    @property
+    def people(self) -> int:
+        """Who travels: seats and wheelchair places."""
+        return self.seats + self.wheelchairs
 
 
 class SavedCard(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,3 +132,17 @@ class SavedCard(msgspec.Struct, frozen=True, kw_only=True):
     payment_method_ref: str
     card_fingerprint: str | None
     card_label: str
+
+
+def born(new: NewPledge, at: datetime) -> Pledge:
+    """A pledge as it is once stored."""
+    card = new.card
+    return Pledge(
+        id=new.id, public_code=new.public_code, trip_id=new.trip_id, event_id=new.event_id, stop_id=new.stop_id, account_id=new.account_id,
+        name=new.name, email=new.email, phone=new.phone, needs=new.needs, locale=new.locale, seats=new.seats, wheelchairs=new.wheelchairs,
+        people=new.people, legs=list(new.legs), price_minor=new.price_minor, amount_minor=new.price_minor * new.people,
+        currency=new.currency, terms_version=TERMS_VERSION, terms_shown_at=new.terms_shown_at, state=new.state,
+        hold_expires_at=new.hold_expires_at, setup_session_ref=None, card_url=None, customer_ref=card.customer_ref if card else None,
+        payment_method_ref=card.payment_method_ref if card else None, card_fingerprint=card.card_fingerprint if card else None,
+        card_label=card.card_label if card else "", free_exit_until=None, created_at=at,
+    )  # fmt: skip

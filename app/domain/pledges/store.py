@@ -8,26 +8,32 @@ from app.core.database import Connection, fetch_all, fetch_maybe, fetch_one
 from app.domain.pledges.model import NewPledge, PartyBefore, Pledge, PledgeState, SavedCard
 
 
-async def add_pledge(conn: Connection, new: NewPledge) -> Pledge:
-    """Stores a pledge; asyncpg.UniqueViolationError `pledges_one_live` when the address has a live one on this trip."""
-    card = new.card
-    return await fetch_one(
-        conn,
-        Pledge,
+async def add_pledges(conn: Connection, new: Sequence[NewPledge]) -> None:
+    """Stores pledges in one statement; asyncpg.UniqueViolationError `pledges_one_live` when an address has a live one on its trip."""
+    await conn.execute(
         """
         INSERT INTO pledges (id, public_code, trip_id, event_id, stop_id, account_id, name, email, email_normalised, phone, needs, locale,
             seats, wheelchairs, legs, price_minor, amount_minor, currency, terms_version, terms_shown_at, state, manage_token_hash,
-            hold_expires_at, partner_key_id, customer_ref, payment_method_ref, card_fingerprint, card_label)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16::bigint, $16::bigint * ($13::int + $14::int), $17,
-            '2026-11', $18, $19, $20, $21, $22, $23, $24, $25, $26)
-        RETURNING id, public_code, trip_id, event_id, stop_id, account_id, name, email::text, phone, needs, locale, seats, wheelchairs,
-            people, legs, price_minor, amount_minor, currency, terms_version, terms_shown_at, state, hold_expires_at, setup_session_ref,
-            card_url, customer_ref, payment_method_ref, card_fingerprint, card_label, free_exit_until, created_at
+            hold_expires_at, partner_key_id, customer_ref, payment_method_ref, card_fingerprint, card_label, created_at)
+        SELECT id, public_code, trip_id, event_id, stop_id, account_id, name, email, email_normalised, phone, needs, locale, seats,
+            wheelchairs, legs::text[], price_minor, price_minor * (seats + wheelchairs), currency, '2026-11', terms_shown_at, state,
+            manage_token_hash, hold_expires_at, partner_key_id, customer_ref, payment_method_ref, card_fingerprint, card_label,
+            terms_shown_at
+        FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::text[],
+            $10::text[], $11::text[], $12::text[], $13::int[], $14::int[], $15::text[], $16::bigint[], $17::text[], $18::timestamptz[],
+            $19::text[], $20::bytea[], $21::timestamptz[], $22::uuid[], $23::text[], $24::text[], $25::text[], $26::text[])
+            AS new (id, public_code, trip_id, event_id, stop_id, account_id, name, email, email_normalised, phone, needs, locale, seats,
+                wheelchairs, legs, price_minor, currency, terms_shown_at, state, manage_token_hash, hold_expires_at, partner_key_id,
+                customer_ref, payment_method_ref, card_fingerprint, card_label)
         """,
-        new.id, new.public_code, new.trip_id, new.event_id, new.stop_id, new.account_id, new.name, new.email, new.email_normalised,
-        new.phone, new.needs, new.locale, new.seats, new.wheelchairs, list(new.legs), new.price_minor, new.currency, new.terms_shown_at,
-        new.state.value, new.manage_token_hash, new.hold_expires_at, new.partner_key_id, card.customer_ref if card else None,
-        card.payment_method_ref if card else None, card.card_fingerprint if card else None, card.card_label if card else "",
+        [n.id for n in new], [n.public_code for n in new], [n.trip_id for n in new], [n.event_id for n in new], [n.stop_id for n in new],
+        [n.account_id for n in new], [n.name for n in new], [n.email for n in new], [n.email_normalised for n in new],
+        [n.phone for n in new], [n.needs for n in new], [n.locale for n in new], [n.seats for n in new], [n.wheelchairs for n in new],
+        ["{" + ",".join(n.legs) + "}" for n in new], [n.price_minor for n in new], [n.currency for n in new],
+        [n.terms_shown_at for n in new], [n.state.value for n in new], [n.manage_token_hash for n in new],
+        [n.hold_expires_at for n in new], [n.partner_key_id for n in new], [n.card.customer_ref if n.card else None for n in new],
+        [n.card.payment_method_ref if n.card else None for n in new], [n.card.card_fingerprint if n.card else None for n in new],
+        [n.card.card_label if n.card else "" for n in new],
     )  # fmt: skip
 
 
@@ -247,6 +253,32 @@ async def people_on_card(conn: Connection, *, trip_id: UUID, card_fingerprint: s
     return int(found)
 
 
+async def people_on_cards(conn: Connection, *, trip_id: UUID, fingerprints: Sequence[str]) -> dict[str, int]:
+    """People secured on a trip by card; cards without any are left out."""
+    rows = await conn.fetch(
+        """
+        SELECT card_fingerprint, sum(people)::int AS people FROM pledges
+        WHERE trip_id = $1 AND card_fingerprint = ANY($2::text[]) AND state IN ('active', 'confirmed', 'paid') GROUP BY card_fingerprint
+        """,
+        trip_id,
+        list(fingerprints),
+    )
+    return {row["card_fingerprint"]: row["people"] for row in rows}
+
+
+async def find_live_addresses(conn: Connection, *, trip_id: UUID, addresses: Sequence[str]) -> frozenset[str]:
+    """Those of these normalised addresses that have a live pledge on a trip."""
+    rows = await conn.fetch(
+        """
+        SELECT email_normalised FROM pledges
+        WHERE trip_id = $1 AND email_normalised = ANY($2::text[]) AND state IN ('pending_card', 'active', 'confirmed', 'paid')
+        """,
+        trip_id,
+        list(addresses),
+    )
+    return frozenset(row["email_normalised"] for row in rows)
+
+
 async def has_live_twin(conn: Connection, pledge_id: UUID) -> bool:
     """Whether the same address has another, live pledge on the same trip: this one cannot come back beside it."""
     found = await conn.fetchval(
@@ -310,6 +342,24 @@ async def find_saved_card(conn: Connection, account_id: UUID) -> SavedCard | Non
         "SELECT customer_ref, payment_method_ref, card_fingerprint, card_label FROM saved_cards WHERE account_id = $1",
         account_id,
     )
+
+
+async def find_saved_cards(conn: Connection, account_ids: Sequence[UUID]) -> dict[UUID, SavedCard]:
+    """Signed-in riders' cards by account."""
+    rows = await conn.fetch(
+        """
+        SELECT account_id, customer_ref, payment_method_ref, card_fingerprint, card_label FROM saved_cards
+        WHERE account_id = ANY($1::uuid[])
+        """,
+        list(account_ids),
+    )
+    return {
+        row["account_id"]: SavedCard(
+            customer_ref=row["customer_ref"], payment_method_ref=row["payment_method_ref"], card_fingerprint=row["card_fingerprint"],
+            card_label=row["card_label"],
+        )
+        for row in rows
+    }  # fmt: skip
 
 
 async def card_is_needed(conn: Connection, payment_method_ref: str) -> bool:

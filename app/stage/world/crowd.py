@@ -16,7 +16,8 @@ from app.domain.pledges.model import Pledge
 from app.domain.trips.model import Trip
 from app.flows.card_saved import look_at_card_page
 from app.flows.open_card_page import open_card_page
-from app.flows.place_pledge import PledgeWish, place_pledge
+from app.flows.place_pledge import place_pledge
+from app.flows.pledge_wish import PledgeWish
 from app.stage.world.hands import Hands
 from app.stage.world.records import NamesRecord
 

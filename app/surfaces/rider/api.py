@@ -22,7 +22,8 @@ from app.domain.pledges import store as pledges
 from app.domain.pledges.model import PledgeState
 from app.flows.change_pledge import PledgeChange, change_pledge
 from app.flows.open_card_page import open_card_page
-from app.flows.place_pledge import PledgeWish, place_pledge
+from app.flows.place_pledge import place_pledge
+from app.flows.pledge_wish import PledgeWish
 from app.flows.propose_stop import propose_stop
 from app.flows.withdraw_pledge import withdraw_pledge
 from app.settings import Settings

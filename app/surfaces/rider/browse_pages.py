@@ -21,7 +21,8 @@ from app.domain.pledges.model import MAX_PEOPLE, PledgeState
 from app.domain.trips import store as trips
 from app.domain.trips.model import SELLING, Trip
 from app.flows.open_card_page import open_card_page
-from app.flows.place_pledge import PledgeWish, place_pledge
+from app.flows.place_pledge import place_pledge
+from app.flows.pledge_wish import PledgeWish
 from app.flows.propose_stop import propose_stop
 from app.settings import Settings
 from app.surfaces.open_data.structured import event_data, script_tag
