@@ -23,6 +23,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mail_from: str
     osrm_url: str | None
     log_level: str
+    stripe_account_per_s: float | None = None  # None, on a stage only: as fast as it goes
+    stripe_endpoint_per_s: float | None = None
+    company: str = ""
 
 
 REQUIRED = {
@@ -38,9 +41,14 @@ OPTIONAL = {
     "BUSLOAD_MAIL_FROM": "sender of mails (default: busload@ and the host of BUSLOAD_BASE_URL)",
     "BUSLOAD_OSRM_URL": "an OSRM server for travel times (default: great circle x detour)",
     "BUSLOAD_LOG_LEVEL": "INFO (default), DEBUG, WARNING",
+    "BUSLOAD_STRIPE_ACCOUNT_PER_S": "requests a second that Stripe lets your account make (default: 100; a sandbox: 25)",
+    "BUSLOAD_STRIPE_ENDPOINT_PER_S": "requests a second that Stripe lets you make to one endpoint (default: 25)",
+    "BUSLOAD_COMPANY": "the line about your company on receipts: name, address, tax number (default: Busload and the host)",
     "BUSLOAD_STRIPE_BASE": "a fake Stripe's address; honoured only where the database is marked demo or test",
 }
 SECRET_LENGTH = 32
+STRIPE_LIMITS = {"BUSLOAD_STRIPE_ACCOUNT_PER_S": 100.0, "BUSLOAD_STRIPE_ENDPOINT_PER_S": 25.0}
+SLOWEST_PER_S = 4.0
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -62,6 +70,8 @@ def fault_of(name: str, value: str) -> str | None:  # noqa: PLR0911  one sentenc
             return "is no Stripe secret key (sk_... or rk_...)"
         case "STRIPE_WEBHOOK_SECRET" if not value.startswith("whsec_"):
             return "is no webhook signing secret (whsec_...)"
+        case "BUSLOAD_STRIPE_ACCOUNT_PER_S" | "BUSLOAD_STRIPE_ENDPOINT_PER_S" if not (value.isdecimal() and int(value) >= SLOWEST_PER_S):
+            return f"is no whole number from {SLOWEST_PER_S:.0f} on"
         case _:
             return None
 
@@ -74,6 +84,11 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         fault = "is not set" if not value else fault_of(name, value)
         if fault:
             faults.append(f"  {name} {fault}. Set it to {meaning}.")
+    faults += [
+        f"  {name} {fault}. Set it to {OPTIONAL[name]}, or leave it out."
+        for name in STRIPE_LIMITS
+        if name in env and (fault := fault_of(name, env[name]))
+    ]
     if faults:
         raise SettingsFaulty("Busload cannot start:\n" + "\n".join(faults))
     base_url = env["BUSLOAD_BASE_URL"].rstrip("/")
@@ -88,4 +103,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         mail_from=env.get("BUSLOAD_MAIL_FROM") or f"Busload <busload@{urlsplit(base_url).hostname}>",
         osrm_url=env.get("BUSLOAD_OSRM_URL") or None,
         log_level=env.get("BUSLOAD_LOG_LEVEL", "INFO").upper(),
+        stripe_account_per_s=float(env.get("BUSLOAD_STRIPE_ACCOUNT_PER_S", STRIPE_LIMITS["BUSLOAD_STRIPE_ACCOUNT_PER_S"])),
+        stripe_endpoint_per_s=float(env.get("BUSLOAD_STRIPE_ENDPOINT_PER_S", STRIPE_LIMITS["BUSLOAD_STRIPE_ENDPOINT_PER_S"])),
+        company=env.get("BUSLOAD_COMPANY") or f"Busload, {urlsplit(base_url).hostname}",
     )

@@ -48,7 +48,7 @@ from app.flows.send_refund import look_up_refund, send_refund
 from app.flows.solve_event import solve_event
 from app.flows.stripe_news import poll_stripe, work_on_inbox
 from app.flows.want_plan import start_replan
-from app.main import stripe_base_for
+from app.main import pace_for, stripe_base_for
 from app.settings import Settings
 
 log = logger(__name__)
@@ -210,7 +210,11 @@ async def run_worker(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with await open_pool(settings.database_url, max_size=24) as pool, travel_times(settings.osrm_url) as travel:
-        gateway = StripeGateway(api_key=settings.stripe_api_key, base_url=await stripe_base_for(pool, settings))
+        gateway = StripeGateway(
+            api_key=settings.stripe_api_key,
+            base_url=await stripe_base_for(pool, settings),
+            pace=pace_for(pool, settings, riders_wait=False),
+        )
         wiring = Wiring(
             pool=pool, gateway=gateway, mail_server=SmtpServer(settings.smtp_url), webhooks=WebhookClient(), travel=travel,
             settings=settings, letters=build_letter_environment(secret=settings.secret, base_url=settings.base_url),

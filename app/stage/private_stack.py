@@ -108,7 +108,7 @@ async def private_stack(
 
 def _assemble(dsn: str, folder: Path, server: EmbeddedPostgres | None, stripe_options: tuple[str, ...]) -> PrivateStack:
     addresses, shared = new_addresses(), new_secrets()
-    settings = service_settings(dsn, addresses, shared)
+    settings = service_settings(dsn, addresses, shared, stripe_options)
     return PrivateStack(
         dsn=dsn,
         addresses=addresses,

@@ -1,6 +1,7 @@
 """The processes of a stage and how they find each other: addresses, secrets, settings, command lines."""
 
 import secrets
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,7 @@ from app.stage.ports import free_port
 from app.stage.processes import Role
 
 HOST = "127.0.0.1"
+UNLIMITED_PER_S = "100000"
 PARTNER_PORT_OFFSET = 4  # the demo's partner page, counted from the web's port: the partner's key is good for that origin only
 
 
@@ -58,7 +60,18 @@ def new_secrets() -> Secrets:
     )
 
 
-def service_settings(dsn: str, addresses: Addresses, shared: Secrets) -> dict[str, str]:
+def request_limits(stripe_options: tuple[str, ...]) -> dict[str, str]:
+    """Return the pace that a fake Stripe with these options wants to be spoken to at; one without limits takes all there is."""
+    if "--rate-limited" not in stripe_options:
+        return {"BUSLOAD_STRIPE_ACCOUNT_PER_S": UNLIMITED_PER_S, "BUSLOAD_STRIPE_ENDPOINT_PER_S": UNLIMITED_PER_S}
+    given = dict(pairwise(stripe_options))
+    return {
+        "BUSLOAD_STRIPE_ACCOUNT_PER_S": given.get("--account-requests-per-s", "100"),
+        "BUSLOAD_STRIPE_ENDPOINT_PER_S": given.get("--endpoint-requests-per-s", "25"),
+    }
+
+
+def service_settings(dsn: str, addresses: Addresses, shared: Secrets, stripe_options: tuple[str, ...] = ()) -> dict[str, str]:
     """Return the environment of `serve` and `worker` on this stage."""
     return {
         "DATABASE_URL": dsn,
@@ -68,6 +81,8 @@ def service_settings(dsn: str, addresses: Addresses, shared: Secrets) -> dict[st
         "BUSLOAD_BASE_URL": addresses.base_url,
         "BUSLOAD_SMTP_URL": f"smtp://{HOST}:{addresses.smtp_port}",
         "BUSLOAD_STRIPE_BASE": addresses.stripe_url,
+        **request_limits(stripe_options),
+        "BUSLOAD_COMPANY": "Busload Demo Ltd, 1 Coach Yard, Baltimore, MD 21201, USA",
     }
 
 

@@ -19,6 +19,7 @@ def test_a_complete_environment_is_taken() -> None:
     assert settings.base_url == "https://seats.example.org"
     assert settings.mail_from == "Busload <busload@seats.example.org>"
     assert settings.stripe_base is None
+    assert (settings.stripe_account_per_s, settings.stripe_endpoint_per_s) == (100.0, 25.0)
 
 
 def test_an_empty_environment_names_all_six_at_once() -> None:
@@ -36,6 +37,7 @@ def test_an_empty_environment_names_all_six_at_once() -> None:
         ("BUSLOAD_SECRET", "short", "needs at least 32"),
         ("BUSLOAD_BASE_URL", "seats.example.org", "no http(s) address"),
         ("BUSLOAD_BASE_URL", "http://seats.example.org", "must be https://"),
+        ("BUSLOAD_STRIPE_ACCOUNT_PER_S", "2.5", "no whole number from 4 on"),
         ("BUSLOAD_SMTP_URL", "mail.example.org", "no smtp:// or smtps:// address"),
     ],
 )

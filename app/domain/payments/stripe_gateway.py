@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
 
 import httpx
 import stripe
@@ -27,6 +28,7 @@ from stripe.params.checkout import SessionCreateParams
 
 from app.domain.payments import stripe_shapes
 from app.domain.payments.gateway import (
+from app.domain.payments.budget import Pace
     BalanceTransaction,
     ConnectAccount,
     DisputeState,
@@ -55,6 +57,7 @@ RETRY_AFTER_S = 1.0
 KEYS_IN_A_ROW = 3
 CONNECT_TIMEOUT_S = 5.0
 FEE = "latest_charge.balance_transaction"
+TOO_MANY, PATIENT_TRIES = 429, 4
 
 
 class _Http(stripe.HTTPClient):
@@ -62,14 +65,29 @@ class _Http(stripe.HTTPClient):
 
     name = "httpx"
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, timeout_s: float, pace: Pace | None) -> None:
         super().__init__()
         self._client = httpx.AsyncClient(timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S)))
+        self._pace = pace
 
     async def request_async(
         self, method: str, url: str, headers: Mapping[str, str], post_data: str | None = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
-        """Send one request; whatever goes wrong on the way leaves its outcome unknown."""
+        """Send one request when its turn has come. One that was too many all the same had no effect, and is sent again in time."""
+        if self._pace is None:
+            return await self._send(method, url, headers, post_data)
+        path = urlsplit(url).path
+        for _ in range(PATIENT_TRIES):
+            await self._pace.wait(method, path)
+            answer = await self._send(method, url, headers, post_data)
+            if answer[1] != TOO_MANY:
+                break
+            pause_s = _seconds(answer[2])
+            await self._pace.hold(method, path, pause_s=pause_s, reason=answer[2].get("stripe-rate-limited-reason", ""))
+        return answer
+
+    async def _send(self, method: str, url: str, headers: Mapping[str, str], post_data: str | None) -> tuple[bytes, int, Mapping[str, str]]:
+        """Whatever goes wrong on the way leaves the request's outcome unknown."""
         try:
             answer = await self._client.request(method, url, headers=headers, content=post_data or None)
         except httpx.HTTPError as error:
@@ -83,8 +101,11 @@ class _Http(stripe.HTTPClient):
 class StripeGateway:
     """PaymentGateway over HTTP. `base_url` is for a Stripe that is not Stripe's own (tests, demo); None is the real one."""
 
-    def __init__(self, *, api_key: str, base_url: str | None = None, timeout_s: float = 30.0) -> None:
-        self._http = _Http(timeout_s)
+    Every request waits for its turn at `pace`; without one (a single question of the doctor's) it goes at once.
+    """
+
+    def __init__(self, *, api_key: str, base_url: str | None = None, timeout_s: float = 30.0, pace: Pace | None = None) -> None:
+        self._http = _Http(timeout_s, pace)
         addresses: dict[str, str] = {} if base_url is None else {"api": base_url, "connect": base_url, "files": base_url}
         client = stripe.StripeClient(
             api_key,
@@ -411,3 +432,8 @@ def _retry_after_s(error: stripe.StripeError) -> float:
         return max(0.0, float((error.headers or {}).get("retry-after", RETRY_AFTER_S)))
     except ValueError:
         return RETRY_AFTER_S
+    return _seconds(error.headers or {})
+
+
+def _seconds(headers: Mapping[str, str]) -> float:
+    """How long an answer asks us to wait."""
