@@ -14,7 +14,7 @@ STEP_S = 0.2
 PACE = 6  # simulated seconds per real one while charges wait for the limit
 PATIENCE_S = 3_600.0
 RETRY_EVERY = timedelta(hours=48, minutes=5)
-RETRIES = 3
+JUMPS = 4  # three retries, then the end of the collection window
 
 
 class Collected(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +56,7 @@ async def collect(field: Field, clock: Clock) -> Collected:
     """Waits until every charge is settled, jumping from retry to retry for the cards that decline."""
     began, ahead = time.monotonic(), clock.ahead
     await clock.run_fast_until(lambda: charges_settled(field), "the first charges")
-    for _ in range(RETRIES):
+    for _ in range(JUMPS):
         await clock.jump(RETRY_EVERY)
         await clock.run_fast_until(lambda: charges_settled(field), "the retries")
     seconds = time.monotonic() - began
