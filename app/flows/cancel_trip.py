@@ -19,6 +19,7 @@ from app.domain.pledges.model import Pledge, PledgeState
 from app.domain.trips import store as trips
 from app.domain.trips.model import TRIP_MACHINE, Trip, TripState
 from app.flows.give_back import give_back_within
+from app.flows.leave_by_ladder import give_back_kept_within
 from app.flows.seats_freed import free_seats_within
 
 LIVE = (PledgeState.PENDING_CARD, PledgeState.ACTIVE, PledgeState.CONFIRMED, PledgeState.PAID)
@@ -55,6 +56,8 @@ async def cancel_trip_within(conn: Connection, trip_id: UUID, *, reason: str) ->
     gone = await pledges.lock_pledges_of_trip(conn, trip.id, LIVE)
     refunded = await give_back_within(conn, gone, reason=RefundReason.CANCELLATION)
     await queue_mails(conn, [cancelled_mail(pledge, trip, event.name, reason, refunded.get(pledge.id, 0)) for pledge in gone])
+    kept = await give_back_kept_within(conn, trip.id, reason=RefundReason.CANCELLATION)
+    await queue_mails(conn, [cancelled_mail(pledge, trip, event.name, reason, back_minor) for pledge, back_minor in kept])
     if event.partner_id is not None:
         await queue_news(
             conn, event.partner_id, "trip.cancelled", subject_id=trip.id, data={"trip": trip.public_code, "event": event.public_code}

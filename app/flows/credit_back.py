@@ -8,6 +8,7 @@ from app.core.database import Connection
 from app.domain.payments import store as payments
 from app.domain.payments.model import CHARGED, Payment, RefundReason
 from app.domain.payments.service import make_refund_due
+from app.domain.payments.shares import spread_over
 from app.domain.pledges import store as pledges
 from app.domain.pledges.model import Pledge, PledgeState
 from app.domain.trips import store as trips
@@ -49,8 +50,7 @@ async def credit_back_within(conn: Connection, event_id: UUID) -> int:
 async def spread(conn: Connection, credit_minor: int, charges: Sequence[Payment], left: Mapping[UUID, int]) -> int:
     """Makes a credit due on a pledge's charges, each for no more than it still holds: a party that changed has several. Returns the sum."""
     due = 0
-    for charge in charges:
-        part = min(credit_minor - due, left[charge.id])
+    for charge, part in zip(charges, spread_over(credit_minor, [left[charge.id] for charge in charges]), strict=True):
         if part > 0 and await make_refund_due(conn, charge, reason=RefundReason.CREDIT_BACK, amount_minor=part):
             due += part
     return due

@@ -42,7 +42,7 @@ SELECT t.id::text, format('is %s although it was confirmed', t.state)
 FROM trips t JOIN confirmations c ON c.trip_id = t.id WHERE t.state IN ('draft', 'open', 'expired');
 
 -- I03 charged only when confirmed
--- No PaymentIntent without a confirmation; none succeeded for a pledge that left unless refunded in full.
+-- No PaymentIntent without a confirmation; none succeeded for a pledge that left unless refunded in full, or by the refund ladder to the cent.
 SELECT p.id::text AS subject, format('has intent %s, its trip was never confirmed', p.intent_ref) AS detail
 FROM payments p LEFT JOIN pledges g ON g.id = p.reference LEFT JOIN confirmations c ON c.trip_id = g.trip_id
 WHERE p.intent_ref IS NOT NULL AND c.trip_id IS NULL
@@ -51,7 +51,15 @@ SELECT p.id::text, format('charged %s for a pledge that is %s, %s on the way bac
 FROM payments p LEFT JOIN pledges g ON g.id = p.reference
 CROSS JOIN LATERAL (SELECT coalesce(sum(r.amount_minor), 0) AS minor FROM refunds r WHERE r.payment_id = p.id AND r.state <> 'failed') back
 WHERE p.state IN ('succeeded', 'disputed', 'won', 'lost') AND back.minor < p.amount_minor
-    AND coalesce(g.state, '') NOT IN ('confirmed', 'paid', 'travelled', 'no_show');
+    AND coalesce(g.state, '') NOT IN ('confirmed', 'paid', 'travelled', 'no_show')
+    AND NOT EXISTS (SELECT FROM ladder_exits x WHERE x.pledge_id = p.reference)
+UNION ALL
+SELECT x.pledge_id::text, format('left by the ladder with %s bp back: charged %s, %s on the way back, %s may stay', x.refund_bp, paid.minor, paid.back, x.kept_minor)
+FROM ladder_exits x CROSS JOIN LATERAL (
+    SELECT coalesce(sum(p.amount_minor), 0) AS minor,
+        coalesce(sum((SELECT sum(r.amount_minor) FROM refunds r WHERE r.payment_id = p.id AND r.state <> 'failed')), 0) AS back
+    FROM payments p WHERE p.reference = x.pledge_id AND p.state IN ('succeeded', 'disputed', 'won', 'lost')) paid
+WHERE paid.minor - paid.back > x.kept_minor OR x.kept_minor > paid.minor * (10000 - x.refund_bp) / 10000;
 
 -- I04 charged once, never above what was agreed
 SELECT p.reference::text AS subject, format('%s succeeded charges for %s', count(*), p.purpose) AS detail

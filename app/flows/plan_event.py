@@ -18,7 +18,8 @@ from app.core.live import tell
 from app.core.timers import set_timer
 from app.core.zones import ZoneUnknown, read_zone
 from app.domain.events import store as events
-from app.domain.events.model import Event, EventState, Stop, StopState
+from app.domain.events.ladder import ladder_faults
+from app.domain.events.model import DEFAULT_LADDER, Event, EventState, Stop, StopState
 from app.domain.notifications.model import NewMail
 from app.domain.notifications.service import queue_mails
 from app.domain.pledges import store as pledges
@@ -60,6 +61,7 @@ class EventWish(msgspec.Struct, frozen=True, kw_only=True):
     rider_minute_minor: int
     contact_phone: str
     partner_id: UUID | None
+    refund_ladder: list[tuple[int, int]] = msgspec.field(default_factory=lambda: list(DEFAULT_LADDER))
 
 
 class StopWish(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,6 +173,7 @@ def event_faults(wish: EventWish, now: datetime) -> list[FieldError]:
         faults.append(FieldError(field="rider_minute_minor", message="A rider's minute is worth 0 or more minor units."))
     if not 1 <= wish.max_stops <= MOST_STOPS:
         faults.append(FieldError(field="max_stops", message="A bus makes 1 to 100 stops on a leg."))
+    faults += [FieldError(field="refund_ladder", message=message) for message in ladder_faults(wish.refund_ladder)]
     return faults
 
 
@@ -190,6 +193,24 @@ async def create_event(pool: Pool, wish: EventWish, *, actor: str) -> Event:
         except asyncpg.ForeignKeyViolationError:
             raise Invalid.field("partner_id", "There is no such partner.", code="unknown_partner") from None
         return event
+
+
+async def set_refund_ladder(pool: Pool, event_id: UUID, ladder: list[tuple[int, int]], *, actor: str) -> Event:
+    """Another refund ladder, before the event's first trip opens; Invalid says what is wrong, Conflict `terms_frozen` that it is late."""
+    async with transaction(pool) as conn:
+        await act_as(conn, actor, "refund ladder set")
+        event = await events.lock_event(conn, event_id)
+        if event is None:
+            raise NotFound("There is no such event.", code="unknown_event")
+        if event.terms_frozen_at is not None:
+            raise Conflict("The refund ladder is frozen: a trip of this event has opened, and riders were shown it.", code="terms_frozen")
+        if faults := ladder_faults(ladder):
+            raise Invalid(faults[0], fields=tuple(FieldError(field="refund_ladder", message=message) for message in faults))
+        await events.set_refund_ladder(conn, event_id, ladder)
+        await record_change(conn, "event", event_id, event.state.value, {"refund_ladder": [event.refund_ladder, ladder]})
+        changed = await events.get_event(conn, event_id)
+        assert changed is not None
+        return changed
 
 
 async def create_trip(pool: Pool, event_id: UUID, wish: TripWish, *, actor: str) -> Trip:

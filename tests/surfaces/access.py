@@ -55,6 +55,7 @@ _LINES: dict[frozenset[str], str] = {
         POST /api/stops/{stop_id:uuid}/decide | GET /api/organiser/events/{event_id:uuid}/trips
         GET /api/events/{event_id:uuid}/dispatch | POST /api/events/{event_id:uuid}/dispatch
         POST /api/events/{event_id:uuid}/shortfall/approve
+        POST /api/events/{event_id:uuid}/refund-ladder | POST /organiser/events/{code:str}/refund-ladder
         GET /organiser | GET /organiser/events/new | POST /organiser/events/new | GET /organiser/events/{code:str}
         POST /organiser/events/{code:str}/trips | POST /organiser/events/{code:str}/cancel | POST /organiser/stops/{stop_id:uuid}/decide
         GET /organiser/trips/{code:str} | POST /organiser/trips/{code:str}/open | POST /organiser/trips/{code:str}/ease

@@ -53,6 +53,7 @@ def json_bodies(house: House) -> dict[str, Any]:
         "POST /api/events/{event_id:uuid}/move": {"venue_name": "Elsewhere"},
         "POST /api/events/{event_id:uuid}/shortfall/approve": {"shortfall_minor": 1},
         "POST /api/stops/{stop_id:uuid}/decide": {"approve": False},
+        "POST /api/events/{event_id:uuid}/refund-ladder": {"refund_ladder": [[0, 5000]]},
         "POST /api/pledges/{pledge_id:uuid}/change": {"seats": 2},
         "POST /api/driver/check-ins": {"check_ins": [{"id": str(uuid4()), "checked_at": POSITION["at"], "pass": "x"}]},
         "POST /api/driver/positions": {"positions": [POSITION]},

@@ -13,13 +13,13 @@ async def add_event(conn: Connection, event: Event) -> None:
         """
         INSERT INTO events (id, public_code, partner_id, name, kind, summary, venue_name, address, lat, lon, zone, currency, starts_at,
             ends_at, arrive_by_at, return_departs_at, booking_closes_at, capacity_deadline_at, fee_bp, partner_share_bp, max_stops,
-            rider_minute_minor, contact_phone, state, sequence)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)
+            rider_minute_minor, contact_phone, state, sequence, refund_ladder)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)
         """,
         event.id, event.public_code, event.partner_id, event.name, event.kind, event.summary, event.venue_name, event.address,
         event.lat, event.lon, event.zone, event.currency, event.starts_at, event.ends_at, event.arrive_by_at, event.return_departs_at,
         event.booking_closes_at, event.capacity_deadline_at, event.fee_bp, event.partner_share_bp, event.max_stops,
-        event.rider_minute_minor, event.contact_phone, event.state.value, event.sequence,
+        event.rider_minute_minor, event.contact_phone, event.state.value, event.sequence, event.refund_ladder,
     )  # fmt: skip
 
 
@@ -31,7 +31,7 @@ async def get_event(conn: Connection, event_id: UUID) -> Event | None:
         """
         SELECT id, public_code, partner_id, name, kind, summary, venue_name, address, lat, lon, zone, currency, starts_at, ends_at,
                arrive_by_at, return_departs_at, booking_closes_at, capacity_deadline_at, fee_bp, partner_share_bp, max_stops,
-               rider_minute_minor, contact_phone, state, terms_frozen_at, booking_closed_at, sequence, created_at
+               rider_minute_minor, contact_phone, refund_ladder, state, terms_frozen_at, booking_closed_at, sequence, created_at
         FROM events WHERE id = $1
         """,
         event_id,
@@ -46,7 +46,7 @@ async def lock_event(conn: Connection, event_id: UUID) -> Event | None:
         """
         SELECT id, public_code, partner_id, name, kind, summary, venue_name, address, lat, lon, zone, currency, starts_at, ends_at,
                arrive_by_at, return_departs_at, booking_closes_at, capacity_deadline_at, fee_bp, partner_share_bp, max_stops,
-               rider_minute_minor, contact_phone, state, terms_frozen_at, booking_closed_at, sequence, created_at
+               rider_minute_minor, contact_phone, refund_ladder, state, terms_frozen_at, booking_closed_at, sequence, created_at
         FROM events WHERE id = $1 FOR NO KEY UPDATE
         """,
         event_id,
@@ -69,7 +69,7 @@ async def list_events(
         """
         SELECT id, public_code, partner_id, name, kind, summary, venue_name, address, lat, lon, zone, currency, starts_at, ends_at,
                arrive_by_at, return_departs_at, booking_closes_at, capacity_deadline_at, fee_bp, partner_share_bp, max_stops,
-               rider_minute_minor, contact_phone, state, terms_frozen_at, booking_closed_at, sequence, created_at
+               rider_minute_minor, contact_phone, refund_ladder, state, terms_frozen_at, booking_closed_at, sequence, created_at
         FROM events e
         WHERE ends_at > busload_now() AND EXISTS (SELECT FROM trips t WHERE t.event_id = e.id AND t.state <> 'draft')
           AND ($1::text IS NULL OR name ILIKE '%' || $1 || '%' OR venue_name ILIKE '%' || $1 || '%' OR address ILIKE '%' || $1 || '%'
@@ -98,7 +98,7 @@ async def list_all_events(conn: Connection) -> list[Event]:
         """
         SELECT id, public_code, partner_id, name, kind, summary, venue_name, address, lat, lon, zone, currency, starts_at, ends_at,
                arrive_by_at, return_departs_at, booking_closes_at, capacity_deadline_at, fee_bp, partner_share_bp, max_stops,
-               rider_minute_minor, contact_phone, state, terms_frozen_at, booking_closed_at, sequence, created_at
+               rider_minute_minor, contact_phone, refund_ladder, state, terms_frozen_at, booking_closed_at, sequence, created_at
         FROM events ORDER BY starts_at DESC, id LIMIT 500
         """,
     )
@@ -112,7 +112,7 @@ async def list_events_of_partner(conn: Connection, partner_ids: list[UUID]) -> l
         """
         SELECT id, public_code, partner_id, name, kind, summary, venue_name, address, lat, lon, zone, currency, starts_at, ends_at,
                arrive_by_at, return_departs_at, booking_closes_at, capacity_deadline_at, fee_bp, partner_share_bp, max_stops,
-               rider_minute_minor, contact_phone, state, terms_frozen_at, booking_closed_at, sequence, created_at
+               rider_minute_minor, contact_phone, refund_ladder, state, terms_frozen_at, booking_closed_at, sequence, created_at
         FROM events WHERE partner_id = ANY($1) ORDER BY starts_at DESC, id LIMIT 200
         """,
         partner_ids,
@@ -125,8 +125,13 @@ async def find_event_id(conn: Connection, public_code: str) -> UUID | None:
     return found
 
 
+async def set_refund_ladder(conn: Connection, event_id: UUID, ladder: list[tuple[int, int]]) -> None:
+    """Another refund ladder; the database refuses it once the terms are frozen."""
+    await conn.execute("UPDATE events SET refund_ladder = $2 WHERE id = $1", event_id, ladder)
+
+
 async def freeze_terms(conn: Connection, event_id: UUID) -> None:
-    """Fee and share are final from now on; the first call counts."""
+    """Fee, share and refund ladder are final from now on; the first call counts."""
     await conn.execute("UPDATE events SET terms_frozen_at = busload_now() WHERE id = $1 AND terms_frozen_at IS NULL", event_id)
 
 

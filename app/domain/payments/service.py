@@ -9,7 +9,9 @@ from app.core.ids import new_id
 from app.core.jobs import enqueue_for
 from app.core.timers import clear_timer, set_timer, set_timers
 from app.domain.payments import ledger, store
-from app.domain.payments.model import CHARGED, LOOKUP_AFTER, NewPayment, Outcome, Payment, PaymentState, at_the_bank, next_attempt
+from app.domain.payments.dates import next_attempt
+from app.domain.payments.model import CHARGED, LOOKUP_AFTER, NewPayment, Outcome, Payment, PaymentState, at_the_bank
+from app.domain.payments.shares import kept_of
 
 
 async def make_due(conn: Connection, new: Sequence[NewPayment]) -> None:
@@ -26,10 +28,15 @@ async def record_charge(conn: Connection, payment: Payment, fee_minor: int | Non
         entries=[(ledger.CLEARING, payment.amount_minor), (ledger.FARES, -payment.amount_minor)],
     )  # fmt: skip
     if fee_minor:
-        await ledger.post(
-            conn, kind="charge_fee", cause=payment.id, book=payment.book, currency=payment.currency, external_ref=payment.charge_ref,
-            entries=[(ledger.STRIPE_FEES, fee_minor), (ledger.CLEARING, -fee_minor)],
-        )  # fmt: skip
+        await record_fee(conn, payment, fee_minor)
+
+
+async def record_fee(conn: Connection, payment: Payment, fee_minor: int) -> None:
+    """Stripe's fee of a charge, known with it or a little later."""
+    await ledger.post(
+        conn, kind="charge_fee", cause=payment.id, book=payment.book, currency=payment.currency, external_ref=payment.charge_ref,
+        entries=[(ledger.STRIPE_FEES, fee_minor), (ledger.CLEARING, -fee_minor)],
+    )  # fmt: skip
 
 
 async def apply_outcome(conn: Connection, payment: Payment, outcome: Outcome) -> Payment:
@@ -38,7 +45,7 @@ async def apply_outcome(conn: Connection, payment: Payment, outcome: Outcome) ->
         return payment
     now = await busload_now(conn)
     retry_at = (
-        next_attempt(payment.attempts, now, payment.collect_until)
+        next_attempt(payment.created_at, now, payment.collect_until)
         if outcome.state in {PaymentState.RETRYABLE, PaymentState.NEEDS_ACTION}
         else None
     )
@@ -105,6 +112,23 @@ async def refund_rest(conn: Connection, payments: Sequence[Payment], reason: str
         if rest > 0 and await make_refund_due(conn, payment, reason=reason, amount_minor=rest):
             due[payment.id] = rest
     return due
+
+
+async def refund_share(conn: Connection, payments: Sequence[Payment], refund_bp: int, *, reason: str) -> tuple[int, int]:
+    """Makes a share of what these locked charges still hold due back; returns (sum of the refunds, sum that stays), minor units.
+
+    Each charge is rounded by itself (`kept_of`), so that one that settles later gives back what it would have given back before.
+    """
+    charged = [payment for payment in payments if payment.state in CHARGED]
+    before = await store.refunded_minor(conn, [payment.id for payment in charged])
+    back_minor = stays_minor = 0
+    for payment in charged:
+        rest = payment.amount_minor - before.get(payment.id, 0)
+        kept = kept_of(rest, refund_bp)
+        if rest > kept and not await make_refund_due(conn, payment, reason=reason, amount_minor=rest - kept):
+            continue  # this reason was refunded before
+        back_minor, stays_minor = back_minor + rest - kept, stays_minor + kept
+    return back_minor, stays_minor
 
 
 async def make_refund_due(conn: Connection, payment: Payment, *, reason: str, amount_minor: int) -> bool:

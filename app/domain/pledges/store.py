@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from app.core.database import Connection, fetch_all, fetch_maybe, fetch_one
-from app.domain.pledges.model import NewPledge, PartyBefore, Pledge, PledgeState, SavedCard
+from app.domain.pledges.model import TERMS_VERSION, NewPledge, PartyBefore, Pledge, PledgeState, SavedCard
 
 
 async def add_pledges(conn: Connection, new: Sequence[NewPledge]) -> None:
@@ -16,7 +16,7 @@ async def add_pledges(conn: Connection, new: Sequence[NewPledge]) -> None:
             seats, wheelchairs, legs, price_minor, amount_minor, currency, terms_version, terms_shown_at, state, manage_token_hash,
             hold_expires_at, partner_key_id, customer_ref, payment_method_ref, card_fingerprint, card_label, created_at)
         SELECT id, public_code, trip_id, event_id, stop_id, account_id, name, email, email_normalised, phone, needs, locale, seats,
-            wheelchairs, legs::text[], price_minor, price_minor * (seats + wheelchairs), currency, '2026-11', terms_shown_at, state,
+            wheelchairs, legs::text[], price_minor, price_minor * (seats + wheelchairs), currency, $27, terms_shown_at, state,
             manage_token_hash, hold_expires_at, partner_key_id, customer_ref, payment_method_ref, card_fingerprint, card_label,
             terms_shown_at
         FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::text[],
@@ -33,7 +33,7 @@ async def add_pledges(conn: Connection, new: Sequence[NewPledge]) -> None:
         [n.terms_shown_at for n in new], [n.state.value for n in new], [n.manage_token_hash for n in new],
         [n.hold_expires_at for n in new], [n.partner_key_id for n in new], [n.card.customer_ref if n.card else None for n in new],
         [n.card.payment_method_ref if n.card else None for n in new], [n.card.card_fingerprint if n.card else None for n in new],
-        [n.card.card_label if n.card else "" for n in new],
+        [n.card.card_label if n.card else "" for n in new], TERMS_VERSION,
     )  # fmt: skip
 
 
@@ -372,3 +372,9 @@ async def card_is_needed(conn: Connection, payment_method_ref: str) -> bool:
         payment_method_ref,
     )
     return bool(found)
+
+
+async def read_terms(conn: Connection, version: str) -> tuple[str, str]:
+    """The terms of a version and the mandate accepted with them, as they were shown."""
+    row = await conn.fetchrow("SELECT body, mandate FROM terms WHERE version = $1", version)
+    return ("", "") if row is None else (row["body"], row["mandate"])

@@ -13,11 +13,22 @@ from app.core.database import Pool
 from app.core.errors import NotFound
 from app.core.idempotency import KeyedRequest, check_key
 from app.domain.events import store as events
+from app.domain.events.model import DEFAULT_LADDER
 from app.domain.trips import store as trips
 from app.domain.trips.model import Trip
 from app.flows.cancel_trip import cancel_trip
 from app.flows.change_event import EventMove, cancel_event, move_event
-from app.flows.plan_event import MAX_RIDE_S, EventWish, StopWish, TripWish, create_event, create_trip, ease_trip, open_trip
+from app.flows.plan_event import (
+    MAX_RIDE_S,
+    EventWish,
+    StopWish,
+    TripWish,
+    create_event,
+    create_trip,
+    ease_trip,
+    open_trip,
+    set_refund_ladder,
+)
 from app.flows.propose_stop import decide_stop
 from app.settings import Settings
 from app.surfaces.rider.views import EventView, StopView, TripView, view_event, view_stop, view_trip
@@ -55,6 +66,13 @@ class CreateEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     max_stops: int = 6
     rider_minute_minor: int = 0
     partner_id: UUID | None = None
+    refund_ladder: list[tuple[int, int]] = msgspec.field(default_factory=lambda: list(DEFAULT_LADDER))
+
+
+class SetLadder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What comes back after the confirmation: [hours before buses are due at the venue, basis points], both falling; 0 is booking close."""
+
+    refund_ladder: list[tuple[int, int]]
 
 
 class NewStop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -111,6 +129,19 @@ async def post_event(
     actor.require_organiser()
     event = await create_event(pool, EventWish(**msgspec.structs.asdict(data)), actor=actor.audit_name)
     return view_event(event, settings.base_url)
+
+
+@post("/api/events/{event_id:uuid}/refund-ladder", tags=["organiser"], status_code=200)
+async def post_ladder(
+    event_id: FromPath[UUID],
+    data: JSONBody[SetLadder],
+    pool: NamedDependency[Pool],
+    settings: NamedDependency[Settings],
+    actor: CurrentActor,
+) -> EventView:
+    """Another refund ladder, before the event's first trip opens."""
+    actor.require_organiser()
+    return view_event(await set_refund_ladder(pool, event_id, data.refund_ladder, actor=actor.audit_name), settings.base_url)
 
 
 @post("/api/events/{event_id:uuid}/trips", tags=["organiser"])
@@ -239,4 +270,4 @@ async def list_trips(
     return [view_trip(trip, event.currency, settings.base_url) for trip in found]
 
 
-ROUTES = [post_event, post_trip, post_open, patch_trip, post_cancel, post_cancel_event, post_move, post_decide, list_trips]
+ROUTES = [post_event, post_ladder, post_trip, post_open, patch_trip, post_cancel, post_cancel_event, post_move, post_decide, list_trips]

@@ -1,5 +1,7 @@
 """The organisers' forms, and what flows need of them. Local times are those of the zone beside them."""
 
+import re
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -7,6 +9,7 @@ import msgspec
 
 from app.core.errors import FieldError, Invalid
 from app.core.zones import ZoneUnknown, read_zone
+from app.domain.events.model import DEFAULT_LADDER
 from app.flows.plan_event import MAX_RIDE_S, EventWish, StopWish, TripWish
 
 
@@ -32,6 +35,13 @@ class EventForm(msgspec.Struct, frozen=True, kw_only=True):
     fee_percent: float = 10.0
     partner_percent: float = 0.0
     partner_id: UUID | None = None
+    refund_ladder: str | None = None
+
+
+class LadderForm(msgspec.Struct, frozen=True, kw_only=True):
+    """A refund ladder, a line each: `14 days: 100`, `booking close: 25`; `none` gives nothing back."""
+
+    refund_ladder: str
 
 
 class TripForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +107,7 @@ def event_wish(form: EventForm) -> EventWish:
         rider_minute_minor=0,
         contact_phone=form.contact_phone,
         partner_id=form.partner_id,
+        refund_ladder=list(DEFAULT_LADDER) if form.refund_ladder is None else read_ladder(form.refund_ladder),
     )
 
 
@@ -129,6 +140,35 @@ def read_tier(line: str) -> tuple[int, int]:
         return int(people), round(float(price) * 100)
     except ValueError:
         raise Invalid.field("tiers", f"Write a tier as people: price, such as 40: 28.00 (not {line[:40]}).") from None
+
+
+LADDER_LINE = re.compile(r"(?:(\d{1,5}) *(days?|hours?)|booking +closes?) *: *(\d{1,3}(?:\.\d{1,2})?) *%?", re.IGNORECASE)
+
+
+def read_ladder(text: str) -> list[tuple[int, int]]:
+    """`14 days: 100` and so on as (hours before the bus is due, basis points); Invalid names a line that says something else."""
+    if text.strip().lower() == "none":
+        return []
+    steps = []
+    for line in lines(text):
+        found = LADDER_LINE.fullmatch(line)
+        if found is None:
+            raise Invalid.field("refund_ladder", f"Write a step as 14 days: 100, 36 hours: 50 or booking close: 25 (not {line[:40]}).")
+        hours = int(found[1] or 0) * (24 if (found[2] or "").lower().startswith("day") else 1)
+        steps.append((hours, round(float(found[3]) * 100)))
+    return steps
+
+
+def write_ladder(ladder: Sequence[tuple[int, int]]) -> str:
+    """The same the other way round."""
+    return "none" if not ladder else "\n".join(f"{ladder_end(hours)}: {refund_bp / 100:g}" for hours, refund_bp in ladder)
+
+
+def ladder_end(hours: int) -> str:
+    """When a step ends, in words."""
+    if hours == 0:
+        return "booking close"
+    return f"{hours // 24} days" if hours % 24 == 0 else f"{hours} hours"
 
 
 def read_stop(line: str, zone: str) -> StopWish:

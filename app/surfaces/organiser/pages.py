@@ -11,15 +11,26 @@ from litestar.response import Template
 from app.core.database import Pool
 from app.core.errors import Invalid, Refusal
 from app.domain.events import store as events
-from app.domain.events.model import StopState
+from app.domain.events.model import DEFAULT_LADDER, StopState
 from app.domain.partners import store as partners
 from app.domain.trips import store as trips
 from app.flows.cancel_trip import cancel_trip
 from app.flows.change_event import cancel_event
-from app.flows.plan_event import create_event, create_trip, ease_trip, open_trip
+from app.flows.plan_event import create_event, create_trip, ease_trip, open_trip, set_refund_ladder
 from app.flows.propose_stop import decide_stop
 from app.surfaces.organiser import words
-from app.surfaces.organiser.forms import EaseForm, EventForm, ReasonForm, TripForm, event_wish, moment, trip_wish
+from app.surfaces.organiser.forms import (
+    EaseForm,
+    EventForm,
+    LadderForm,
+    ReasonForm,
+    TripForm,
+    event_wish,
+    moment,
+    read_ladder,
+    trip_wish,
+    write_ladder,
+)
 from app.surfaces.organiser.reading import event_by_code, read_trip_sheet, trip_by_code
 from app.web.actors import CurrentActor
 from app.web.forms import read_form
@@ -50,7 +61,16 @@ async def show_event_form(
     """The form, keeping what was typed."""
     async with pool.acquire() as conn:
         known = await partners.list_all_partners(conn)
-    return page(request, "organiser/event_form.html", actor=actor, status=status, values=values, errors=errors, partners=known)
+    return page(
+        request,
+        "organiser/event_form.html",
+        actor=actor,
+        status=status,
+        values=values,
+        errors=errors,
+        partners=known,
+        default_ladder=write_ladder(DEFAULT_LADDER),
+    )
 
 
 @post("/organiser/events/new", include_in_schema=False, status_code=200)
@@ -96,6 +116,7 @@ async def show_event(
         event=event,
         trips=found,
         proposed=proposed,
+        ladder=write_ladder(event.refund_ladder),
         values=values,
         errors=errors,
     )
@@ -113,6 +134,23 @@ async def add_trip(request: Request[Any, Any, Any], code: FromPath[str], pool: N
     except Invalid as invalid:
         return await show_event(request, pool, actor, code, values=typed, errors=errors_by_field(invalid), status=422)
     return see_other(f"/organiser/trips/{trip.public_code}", flash="saved")
+
+
+@post("/organiser/events/{code:str}/refund-ladder", include_in_schema=False, status_code=200)
+async def set_ladder(
+    request: Request[Any, Any, Any], code: FromPath[str], pool: NamedDependency[Pool], actor: CurrentActor
+) -> Response[Any]:
+    """Another refund ladder, before the first trip opens."""
+    actor.require_organiser()
+    typed = {name: str(value) for name, value in (await request.form()).items()}
+    try:
+        async with pool.acquire() as conn:
+            event = await event_by_code(conn, code)
+        ladder = read_ladder((await read_form(request, LadderForm)).refund_ladder)
+        await set_refund_ladder(pool, event.id, ladder, actor=actor.audit_name)
+    except Invalid as invalid:
+        return await show_event(request, pool, actor, code, values=typed, errors=errors_by_field(invalid), status=422)
+    return see_other(f"/organiser/events/{code}", flash="saved")
 
 
 @post("/organiser/events/{code:str}/cancel", include_in_schema=False, status_code=200)

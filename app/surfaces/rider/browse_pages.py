@@ -186,7 +186,13 @@ async def detail_by_code(pool: Pool, code: str, settings: Settings) -> TripDetai
 
 def detail_views(detail: TripDetail) -> dict[str, Any]:
     """What the trip's templates need."""
-    return {"trip": detail.trip, "event": detail.event, "stops": detail.stops, "selling": detail.trip.state in SELLING}
+    return {
+        "trip": detail.trip,
+        "event": detail.event,
+        "stops": detail.stops,
+        "selling": detail.trip.state in SELLING,
+        "ladder": detail.refund_ladder,
+    }
 
 
 async def show_trip(

@@ -30,6 +30,7 @@ from app.flows.change_pledge import PledgeChange, change_pledge
 from app.flows.open_card_page import open_card_page
 from app.flows.withdraw_pledge import withdraw_pledge
 from app.settings import Settings
+from app.surfaces.rider.ladder import read_pledge_ladder
 from app.surfaces.rider.reading import NO_PLEDGE
 from app.surfaces.rider.story import headline, price_note, story
 from app.surfaces.rider.views import TripView, view_event, view_trip
@@ -37,6 +38,8 @@ from app.surfaces.rider.way_back import find_way_back
 from app.web.actors import CurrentActor
 from app.web.forms import read_form
 from app.web.pages import errors_by_field, page, see_other
+
+BEFORE_DEPARTURE = frozenset({TripState.OPEN, TripState.CONFIRMED, TripState.ALLOCATED})
 
 
 class PledgeSheet(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +63,12 @@ class ChangeForm(msgspec.Struct, frozen=True, kw_only=True):
     wheelchairs: int
     legs: str
     needs: str = ""
+
+
+class WithdrawForm(msgspec.Struct, frozen=True, kw_only=True):
+    """The form that withdraws: what the rider was shown to get back."""
+
+    at_least_minor: int | None = None
 
 
 class MyPledge(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +131,7 @@ async def show_pledge(
     async with pool.acquire() as conn:
         sheet = await read_sheet(conn, pledge)
         way_back = await find_way_back(conn, request, pledge, sheet.trip.public_code)
+        ladder = await read_pledge_ladder(conn, sheet.event, pledge, sheet.charges, sheet.refunds)
     return page(
         request,
         "rider/pledge.html",
@@ -138,6 +148,7 @@ async def show_pledge(
         settling=settling(sheet),
         price_note=price_note(pledge, sheet.refunds),
         way_back=way_back,
+        ladder=ladder,
         **possible(sheet),
     )
 
@@ -155,7 +166,7 @@ def possible(sheet: PledgeSheet) -> dict[str, bool]:
     return {
         "can_save_card": state is PledgeState.PENDING_CARD,
         "can_change": state in LIVE and selling,
-        "can_withdraw": state in {PledgeState.PENDING_CARD, PledgeState.ACTIVE} or (state in LIVE and sheet.free_exit),
+        "can_withdraw": state in LIVE and sheet.trip.state in BEFORE_DEPARTURE,
         "can_approve": unpaid,
         "can_change_card": state in {PledgeState.ACTIVE, PledgeState.CONFIRMED},
         "has_pass": sheet.trip.state in {TripState.ALLOCATED, TripState.DEPARTED} and state is PledgeState.PAID,
@@ -199,11 +210,21 @@ async def back_from_bank(token: FromPath[str], pool: NamedDependency[Pool], gate
 
 
 @post("/p/{token:str}/withdraw", include_in_schema=False, status_code=200)
-async def withdraw(token: FromPath[str], pool: NamedDependency[Pool]) -> Response[Any]:
-    """Leaves."""
+async def withdraw(
+    request: Request[Any, Any, Any],
+    token: FromPath[str],
+    pool: NamedDependency[Pool],
+    settings: NamedDependency[Settings],
+    actor: CurrentActor,
+) -> Response[Any]:
+    """Leaves, for no less than the page had promised to give back."""
     pledge = await find_pledge(pool, token)
-    await withdraw_pledge(pool, pledge.id, actor="rider")
-    return see_other(f"/p/{token}", flash="withdrawn")
+    form = await read_form(request, WithdrawForm)
+    try:
+        left = await withdraw_pledge(pool, pledge.id, actor="rider", at_least_minor=form.at_least_minor)
+    except Refusal as refused:
+        return await show_pledge(request, pool, settings, actor, token, errors={"": refused.detail}, status=refused.status)
+    return see_other(f"/p/{token}", flash="withdrawn" if left.state is PledgeState.WITHDRAWN else "withdrawn_paid")
 
 
 @post("/p/{token:str}/change", include_in_schema=False, status_code=200)

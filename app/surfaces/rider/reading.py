@@ -12,6 +12,7 @@ from app.domain.pledges import store as pledges
 from app.domain.pledges.model import Pledge
 from app.domain.trips import store as trips
 from app.domain.trips.model import Trip, TripState
+from app.surfaces.rider.ladder import read_pledge_ladder, read_trip_ladder
 from app.surfaces.rider.views import PledgeView, TripDetail, view_event, view_pledge, view_stop, view_trip
 from app.web.actors import Actor
 
@@ -41,8 +42,11 @@ async def read_trip_detail(pool: Pool, trip_id: UUID, base_url: str) -> TripDeta
     async with pool.acquire() as conn:
         trip, event = await read_trip(conn, trip_id)
         stops = await events.list_stops_of_trip(conn, trip_id)
+        shown = view_trip(trip, event.currency, base_url)
+        ladder = await read_trip_ladder(conn, event, shown.price_both_minor)
     return TripDetail(
-        trip=view_trip(trip, event.currency, base_url),
+        trip=shown,
+        refund_ladder=ladder,
         event=view_event(event, base_url),
         stops=[view_stop(s) for s in stops if s.state != "rejected"],
     )
@@ -72,4 +76,6 @@ def owns(actor: Actor, pledge: Pledge) -> bool:
 async def read_pledge_view(conn: Connection, pledge: Pledge) -> PledgeView:
     """A pledge with its money."""
     charges = await payments.list_payments_of(conn, [pledge.id])
-    return view_pledge(pledge, charges, await payments.list_refunds_of(conn, [payment.id for payment in charges]))
+    refunds = await payments.list_refunds_of(conn, [payment.id for payment in charges])
+    event = await read_event(conn, pledge.event_id)
+    return view_pledge(pledge, charges, refunds, await read_pledge_ladder(conn, event, pledge, charges, refunds))

@@ -60,10 +60,10 @@ def headline(pledge: Pledge, trip: Trip, charges: list[Payment]) -> Headline:
             "void",
         ),
         P.REFUSED: ("Your pledge was not counted", "This card stands for too many people on this trip. Nothing was charged.", "bad"),
-        P.WITHDRAWN: ("You withdrew", "Nothing was charged and your card is forgotten.", "void"),
+        P.WITHDRAWN: ("You withdrew", "Your card is forgotten, and a charge not made yet is not made any more.", "void"),
         P.RELEASED: ("This trip does not run", "Nothing was charged and your card is forgotten.", "void"),
         P.DROPPED: ("Your seats were given up", "Your card could not be charged in time. Nothing was charged.", "bad"),
-        P.REFUNDED: ("You get everything back", f"{amount} on the way to your card.", "info"),
+        P.REFUNDED: ("You are off this trip", "What comes back is on its way to the card that paid.", "info"),
     }[pledge.state]
     return Headline(title=told[0], text=told[1], tone=told[2])
 
@@ -72,7 +72,7 @@ def price_note(pledge: Pledge, refunds: list[Refund]) -> str:
     """What the amount on the ticket means by now."""
     back = sum(refund.amount_minor for refund in refunds if refund.state is not RefundState.FAILED)
     if pledge.state is P.REFUNDED:
-        return "given back in full"
+        return f"{money(back, pledge.currency)} of it given back"
     if pledge.state in {P.PAID, P.TRAVELLED, P.NO_SHOW}:
         return f"paid, {money(back, pledge.currency)} of it came back" if back else "paid"
     return "at most" if pledge.state in {P.PENDING_CARD, P.ACTIVE, P.CONFIRMED} else "not charged"

@@ -9,6 +9,7 @@ from app.domain.events.model import Event, Stop, StopState
 from app.domain.payments.model import Payment, Refund
 from app.domain.pledges.model import Pledge, PledgeState
 from app.domain.trips.model import BOTH_LEGS, OUTBOUND, Trip, TripState, price_for
+from app.surfaces.rider.ladder import PledgeLadder, RefundStepView
 
 
 class StopView(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,11 +89,12 @@ class EventDetail(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TripDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """A trip with its event and stops."""
+    """A trip with its event and stops; `refund_ladder`: what comes back per person after the confirmation, until when."""
 
     trip: TripView
     event: EventView
     stops: list[StopView]
+    refund_ladder: list[RefundStepView]
 
 
 class ProposalView(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,7 +134,11 @@ class RefundView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PledgeView(msgspec.Struct, frozen=True, kw_only=True):
-    """A pledge as its owner sees it. `card_url` is where the card is saved, while that is needed."""
+    """A pledge as its owner sees it. `card_url` is where the card is saved, while that is needed.
+
+    `refund_ladder`: what comes back of a confirmed trip's fare, and until when; `refund_now_minor`: of what was charged, should it
+    withdraw now; both null in the answer to placing it: read the pledge, or the trip's `refund_ladder`.
+    """
 
     id: UUID
     code: str
@@ -156,6 +162,9 @@ class PledgeView(msgspec.Struct, frozen=True, kw_only=True):
     free_exit_until: datetime | None
     charges: list[ChargeView]
     refunds: list[RefundView]
+    refund_ladder: list[RefundStepView] | None
+    refund_now_minor: int | None
+    terms_version: str
 
 
 class PlacedPledgeView(msgspec.Struct, frozen=True, kw_only=True):
@@ -233,7 +242,7 @@ def view_trip(trip: Trip, currency: str, base_url: str) -> TripView:
     )
 
 
-def view_pledge(pledge: Pledge, charges: list[Payment], refunds: list[Refund]) -> PledgeView:
+def view_pledge(pledge: Pledge, charges: list[Payment], refunds: list[Refund], ladder: PledgeLadder | None = None) -> PledgeView:
     """A pledge for its owner."""
     return PledgeView(
         id=pledge.id,
@@ -267,4 +276,7 @@ def view_pledge(pledge: Pledge, charges: list[Payment], refunds: list[Refund]) -
             for c in charges
         ],
         refunds=[RefundView(reason=r.reason, state=r.state.value, amount_minor=r.amount_minor) for r in refunds],
+        refund_ladder=ladder.steps if ladder else None,
+        refund_now_minor=ladder.now_minor if ladder else None,
+        terms_version=pledge.terms_version,
     )

@@ -82,7 +82,10 @@ async def list_taken_spans(conn: Connection, vehicle_ids: list[UUID], *, starts_
 
 
 async def fares_held_minor(conn: Connection, event_id: UUID, *, without: Sequence[UUID]) -> int:
-    """What an event's paid pledges have paid and not been given back, minor units; those in `without` (unserved) not counted."""
+    """What an event's riders have paid and not been given back, minor units; those in `without` (unserved) not counted.
+
+    What stays of those who left by the refund ladder counts: it is part of the fares.
+    """
     found: int = await conn.fetchval(
         """
         SELECT coalesce(sum(m.amount_minor - coalesce(r.back_minor, 0)), 0)::bigint
@@ -91,7 +94,7 @@ async def fares_held_minor(conn: Connection, event_id: UUID, *, without: Sequenc
         LEFT JOIN LATERAL (
             SELECT sum(amount_minor) AS back_minor FROM refunds WHERE payment_id = m.id AND state <> 'failed'
         ) r ON true
-        WHERE p.event_id = $1 AND p.state IN ('paid', 'travelled', 'no_show') AND p.id <> ALL($2)
+        WHERE p.event_id = $1 AND p.state IN ('paid', 'travelled', 'no_show', 'refunded', 'withdrawn') AND p.id <> ALL($2)
         """,
         event_id,
         list(without),
