@@ -22,6 +22,7 @@ from app.core.log import set_up_logging
 from app.domain.payments.budget import Limits, SharedPace
 from app.domain.payments.gateway import PaymentGateway
 from app.domain.payments.stripe_gateway import StripeGateway
+from app.flows.pledge_queue import PledgeQueue, pledge_queue
 from app.settings import Settings, SettingsFaulty
 from app.surfaces.routes import ROUTES as SURFACE_ROUTES
 from app.surfaces.sign_in.actors import actor_lookup
@@ -56,6 +57,12 @@ def provide_gateway(state: State) -> PaymentGateway:
     """The payment provider."""
     gateway: PaymentGateway = state.gateway
     return gateway
+
+
+def provide_pledge_queue(state: State) -> PledgeQueue:
+    """What puts pledges that come at once into one commit."""
+    queue: PledgeQueue = state.pledge_queue
+    return queue
 
 
 def provide_live(state: State) -> LiveHub:
@@ -94,11 +101,14 @@ async def run_parts(application: Litestar) -> AsyncIterator[None]:
             pace=pace_for(pool, settings, riders_wait=True),
         )
         live = LiveHub(pool)
-        application.state.update({"pool": pool, "gateway": gateway, "live": live, "actor_lookup": actor_lookup(pool)})
+        queue = pledge_queue(pool, secret=settings.secret)
+        application.state.update({"pool": pool, "gateway": gateway, "live": live, "pledge_queue": queue})
+        application.state.update({"actor_lookup": actor_lookup(pool)})
         live.start()
         try:
             yield
         finally:
+            await queue.close()
             await live.close()
             await gateway.aclose()
 
@@ -122,6 +132,7 @@ def build_app(settings: Settings) -> Litestar:
             "settings": Provide(provide_settings, sync_to_thread=False),
             "gateway": Provide(provide_gateway, sync_to_thread=False),
             "live": Provide(provide_live, sync_to_thread=False),
+            "pledge_queue": Provide(provide_pledge_queue, sync_to_thread=False),
             "actor": PROVIDE_ACTOR,
         },
         exception_handlers=EXCEPTION_HANDLERS,

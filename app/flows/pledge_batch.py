@@ -74,14 +74,13 @@ async def place_batch_within(
     """The same in a transaction it is given. A key claimed before answers again; only what is admitted keeps its key."""
     await act_as(conn, "rider", "pledged")
     trip = await lock_trip(conn, trip_id)
-    answers = await answer_again(conn, trip_id, requests, secret=secret)
-    fresh = [request for request in requests if request.pledge_id not in answers]
     if trip is None:
-        answers |= {
-            r.pledge_id: NotFound("There is no such trip. The event's page lists those it has.", code="unknown_trip") for r in fresh
-        }
-    elif fresh:
-        facts = await read_facts(conn, trip, fresh)
+        return [NotFound("There is no such trip. The event's page lists those it has.", code="unknown_trip") for _ in requests]
+    event = await events.get_event(conn, trip.event_id)
+    assert event is not None
+    answers = await answer_again(conn, event, trip_id, requests, secret=secret)
+    if fresh := [request for request in requests if request.pledge_id not in answers]:
+        facts = await read_facts(conn, trip, event, fresh)
         tally, admitted = Tally(trip, facts), []
         for request in fresh:
             try:
@@ -93,7 +92,9 @@ async def place_batch_within(
     return [answers[request.pledge_id] for request in requests]
 
 
-async def answer_again(conn: Connection, trip_id: UUID, requests: Sequence[PledgeRequest], *, secret: str) -> dict[UUID, Answer]:
+async def answer_again(
+    conn: Connection, event: Event, trip_id: UUID, requests: Sequence[PledgeRequest], *, secret: str
+) -> dict[UUID, Answer]:
     """Answers to requests whose keys were used before: the same pledge for the same body, KeyReused for another."""
     effects = await find_effects(conn, scope=scope_of(trip_id), keys=[request.key for request in requests])
     if not effects:
@@ -107,7 +108,7 @@ async def answer_again(conn: Connection, trip_id: UUID, requests: Sequence[Pledg
         if effect.body_hash != request.body_hash:
             answers[request.pledge_id] = KeyReused("This key was sent before with another request. Use a new key for a new request.")
         else:
-            answers[request.pledge_id] = placed(before[effect.effect_id], [], secret=secret, replayed=True)
+            answers[request.pledge_id] = placed(before[effect.effect_id], event, [], secret=secret, replayed=True)
     return answers
 
 
@@ -116,10 +117,8 @@ def scope_of(trip_id: UUID) -> str:
     return f"pledge:{trip_id}"
 
 
-async def read_facts(conn: Connection, trip: Trip, requests: Sequence[PledgeRequest]) -> Facts:
+async def read_facts(conn: Connection, trip: Trip, event: Event, requests: Sequence[PledgeRequest]) -> Facts:
     """What these requests are decided by, read after the lock."""
-    event = await events.get_event(conn, trip.event_id)
-    assert event is not None
     accounts = [r.account_id for r in requests if r.wish.payment_method is not None and r.account_id is not None]
     cards = await pledges.find_saved_cards(conn, accounts) if accounts else {}
     fingerprints = {card.card_fingerprint for card in cards.values() if card.card_fingerprint is not None}
@@ -151,7 +150,7 @@ async def store_admitted(
     if any(pledge.card is not None for pledge in new):
         await tell_counts_within(conn, now)
     await tell(conn, "trip", trip.id)
-    return await answers_for(conn, born_now, tipped=to_tip, secret=secret)
+    return await answers_for(conn, facts.event, born_now, tipped=to_tip, secret=secret)
 
 
 async def add_counted(conn: Connection, trip: Trip, facts: Facts, new: Sequence[NewPledge]) -> Trip:
@@ -169,7 +168,7 @@ async def add_counted(conn: Connection, trip: Trip, facts: Facts, new: Sequence[
     return counted
 
 
-async def answers_for(conn: Connection, born_now: Sequence[Pledge], *, tipped: int, secret: str) -> dict[UUID, Answer]:
+async def answers_for(conn: Connection, event: Event, born_now: Sequence[Pledge], *, tipped: int, secret: str) -> dict[UUID, Answer]:
     """Each new pledge as it is at the end of the batch, with the charge a confirmed trip made due; the first `tipped` were born before."""
     ends = [
         msgspec.structs.replace(pledge, state=PledgeState.CONFIRMED) if i < tipped and pledge.state is PledgeState.ACTIVE else pledge
@@ -179,13 +178,13 @@ async def answers_for(conn: Connection, born_now: Sequence[Pledge], *, tipped: i
     charges: dict[UUID, list[Payment]] = {pledge_id: [] for pledge_id in confirmed}
     for payment in await payments.list_payments_of(conn, confirmed) if confirmed else []:
         charges[payment.reference].append(payment)
-    return {pledge.id: placed(pledge, charges.get(pledge.id, []), secret=secret, replayed=False) for pledge in ends}
+    return {pledge.id: placed(pledge, event, charges.get(pledge.id, []), secret=secret, replayed=False) for pledge in ends}
 
 
-def placed(pledge: Pledge, charges: list[Payment], *, secret: str, replayed: bool) -> PlacedPledge:
+def placed(pledge: Pledge, event: Event, charges: list[Payment], *, secret: str, replayed: bool) -> PlacedPledge:
     """An answer."""
     token = derived_token(secret, "manage", pledge.id)
-    return PlacedPledge(pledge=pledge, charges=charges, manage_token=token, replayed=replayed)
+    return PlacedPledge(pledge=pledge, event=event, charges=charges, manage_token=token, replayed=replayed)
 
 
 def actor_of(request: PledgeRequest) -> str:

@@ -9,6 +9,7 @@ import msgspec
 from app.core.errors import FieldError, Invalid
 from app.core.ids import derived_token, new_id, token_hash
 from app.domain.accounts.model import looks_like_email, normalise_email
+from app.domain.events.model import Event
 from app.domain.payments.model import Payment
 from app.domain.pledges.model import MAX_PEOPLE, Pledge
 from app.domain.trips.model import BOTH_LEGS
@@ -52,12 +53,13 @@ class PledgeRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlacedPledge(msgspec.Struct, frozen=True, kw_only=True):
-    """The pledge, its charges (a confirmed trip makes one at once) and the token that opens it.
+    """The pledge, its event, its charges (a confirmed trip makes one at once) and the token that opens it.
 
     `replayed` when the same request had placed it before; then its charges are to be read anew.
     """
 
     pledge: Pledge
+    event: Event
     charges: list[Payment]
     manage_token: str
     replayed: bool

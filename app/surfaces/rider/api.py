@@ -17,16 +17,18 @@ from app.core.errors import Invalid, Unavailable
 from app.core.idempotency import check_key
 from app.core.ids import derived_token
 from app.domain.events import store as events
+from app.domain.events.ladder import event_steps
 from app.domain.payments.gateway import PaymentGateway
 from app.domain.pledges import store as pledges
 from app.domain.pledges.model import PledgeState
 from app.flows.change_pledge import PledgeChange, change_pledge
 from app.flows.open_card_page import open_card_page
-from app.flows.place_pledge import place_pledge
-from app.flows.pledge_wish import PledgeWish
+from app.flows.pledge_queue import PledgeQueue
+from app.flows.pledge_wish import PlacedPledge, PledgeWish, request_pledge
 from app.flows.propose_stop import propose_stop
 from app.flows.withdraw_pledge import withdraw_pledge
 from app.settings import Settings
+from app.surfaces.rider.ladder import ladder_of
 from app.surfaces.rider.reading import open_pledge, read_event, read_pledge_view, read_public_trips, read_trip, read_trip_detail
 from app.surfaces.rider.views import (
     EventDetail,
@@ -38,6 +40,7 @@ from app.surfaces.rider.views import (
     TripDetail,
     TripView,
     view_event,
+    view_pledge,
     view_stop,
     view_trip,
 )
@@ -186,28 +189,32 @@ async def place(
     pool: NamedDependency[Pool],
     settings: NamedDependency[Settings],
     gateway: NamedDependency[PaymentGateway],
+    pledge_queue: NamedDependency[PledgeQueue],
     actor: CurrentActor,
     idempotency_key: IdempotencyKey = None,
 ) -> PlacedPledgeView:
     """Pledges seats. Nothing is charged unless the trip is confirmed; the card is saved at `card_url` within 15 minutes."""
-    placed = await place_pledge(
-        pool,
-        trip_id,
-        wish_of(data),
-        key=check_key(idempotency_key),
-        body=msgspec.json.encode(data),
-        secret=settings.secret,
-        account_id=actor.account_id,
+    request = request_pledge(
+        wish_of(data), key=check_key(idempotency_key), body=msgspec.json.encode(data), secret=settings.secret, account_id=actor.account_id,
         partner_key_id=None,
-    )
+    )  # fmt: skip
+    placed = await pledge_queue.place(trip_id, request)
     if placed.pledge.state is PledgeState.PENDING_CARD:
         with suppress(Unavailable):  # the pledge stands; its page offers the card again
             await open_card_page(pool, placed.pledge.id, gateway=gateway, base_url=settings.base_url, manage_token=placed.manage_token)
+    view = await view_placed(pool, placed)
+    return PlacedPledgeView(pledge=view, manage_url=f"{settings.base_url}/p/{placed.manage_token}", manage_token=placed.manage_token)
+
+
+async def view_placed(pool: Pool, placed: PlacedPledge) -> PledgeView:
+    """A pledge as it was just stored; one that has a card page by now or was placed before is read anew."""
+    if not placed.replayed and placed.pledge.state is not PledgeState.PENDING_CARD:
+        ladder = ladder_of(event_steps(placed.event), placed.pledge, placed.charges, [], now=placed.pledge.created_at)
+        return view_pledge(placed.pledge, placed.charges, [], ladder)
     async with pool.acquire() as conn:
         pledge = await pledges.get_pledge(conn, placed.pledge.id)
         assert pledge is not None
-        view = await read_pledge_view(conn, pledge)
-    return PlacedPledgeView(pledge=view, manage_url=f"{settings.base_url}/p/{placed.manage_token}", manage_token=placed.manage_token)
+        return await read_pledge_view(conn, pledge)
 
 
 def acting(actor: Actor) -> str:

@@ -21,8 +21,8 @@ from app.domain.pledges.model import MAX_PEOPLE, PledgeState
 from app.domain.trips import store as trips
 from app.domain.trips.model import SELLING, Trip
 from app.flows.open_card_page import open_card_page
-from app.flows.place_pledge import place_pledge
-from app.flows.pledge_wish import PledgeWish
+from app.flows.pledge_queue import PledgeQueue
+from app.flows.pledge_wish import PledgeWish, request_pledge
 from app.flows.propose_stop import propose_stop
 from app.settings import Settings
 from app.surfaces.open_data.structured import event_data, script_tag
@@ -243,6 +243,7 @@ async def pledge_form(
     pool: NamedDependency[Pool],
     settings: NamedDependency[Settings],
     gateway: NamedDependency[PaymentGateway],
+    pledge_queue: NamedDependency[PledgeQueue],
     actor: CurrentActor,
 ) -> Response[Any]:
     """Places the pledge and goes on to the card page; faults come back with everything that was typed."""
@@ -254,16 +255,11 @@ async def pledge_form(
             raise Invalid.field("terms", AGREE)
         async with pool.acquire() as conn:
             via = await partners.find_key(conn, form.via) if form.via else None
-        placed = await place_pledge(
-            pool,
-            detail.trip.id,
-            wish_of(form),
-            key=form.key,
-            body=msgspec.json.encode(form),
-            secret=settings.secret,
-            account_id=actor.account_id,
+        wish = request_pledge(
+            wish_of(form), key=form.key, body=msgspec.json.encode(form), secret=settings.secret, account_id=actor.account_id,
             partner_key_id=via.id if via else None,
-        )
+        )  # fmt: skip
+        placed = await pledge_queue.place(detail.trip.id, wish)
     except Invalid as invalid:
         return await show_trip(request, pool, actor, detail, values=typed, errors=errors_by_field(invalid), status=422)
     except Refusal as refused:
