@@ -1,5 +1,6 @@
 """Asking the solver, and believing nothing it says before the independent checker has recomputed it. Blocks: run it in a thread."""
 
+import os
 from collections.abc import Sequence
 
 import msgspec
@@ -11,7 +12,7 @@ from solver.problem import Problem
 
 
 class SolveLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """How long a search may take. It stops earlier once nothing has become better for `patience_s`."""
+    """How long a search may take. It stops earlier once nothing has become better for `patience_s` and the plan is proven to be close."""
 
     time_limit_s: float = 10.0
     patience_s: float = 3.0
@@ -19,10 +20,18 @@ class SolveLimits(msgspec.Struct, frozen=True, kw_only=True):
     threads: int = 1
 
 
+CLOSE_ENOUGH = 0.08
+"""A plan proven to cost at most so much more than the best one need not be waited for any longer."""
+SMALL_PARTIES, LARGE_PARTIES = 360, 2_000
+LONGEST_S = 300.0
+
+
 def limits_for(problem: Problem) -> SolveLimits:
-    """A budget by size: a second for a handful of parties, the full ten from about 360 on."""
+    """A budget by size: a second for a handful of parties, ten for 360, a second per hundred for a stadium's, on every core."""
     parties = len(problem.parties)
-    return SolveLimits(time_limit_s=min(10.0, 1 + parties / 40), patience_s=min(3.0, 0.5 + parties / 100))
+    time_limit_s = 1 + parties / 40 if parties < SMALL_PARTIES else min(LONGEST_S, max(10.0, parties / 100))
+    threads = (os.cpu_count() or 1) if parties >= LARGE_PARTIES else 1
+    return SolveLimits(time_limit_s=time_limit_s, patience_s=min(time_limit_s / 3, 0.5 + parties / 100), threads=threads)
 
 
 class PlanFaulty(Exception):
@@ -57,7 +66,8 @@ def keeping(problem: Problem, kept: Sequence[PlannedDuty], limits: SolveLimits) 
 
 def search(problem: Problem, limits: SolveLimits) -> Plan:
     """The solver's own answer."""
-    stop = solver.TimeLimit(limits.time_limit_s) | solver.NoImprovement(seconds=limits.patience_s)
+    settled = solver.NoImprovement(seconds=limits.patience_s) & solver.GapLimit(CLOSE_ENOUGH)
+    stop = solver.TimeLimit(limits.time_limit_s) | settled
     return solver.solve(problem, stop, limits.seed, threads=limits.threads).plan
 
 
