@@ -33,7 +33,7 @@ from app.flows.charge_payment import charge_payment
 from app.flows.close_booking import close_booking
 from app.flows.close_charge import close_payment
 from app.flows.close_manifest import close_overdue_manifest
-from app.flows.collect_payment import retry_payment
+from app.flows.collect_payment import retry_payment, warn_of_end
 from app.flows.complete_duty import complete_duty
 from app.flows.detach_card import detach_card
 from app.flows.expire_offer import expire_offer
@@ -47,6 +47,7 @@ from app.flows.send_offers import send_offers
 from app.flows.send_refund import look_up_refund, send_refund
 from app.flows.solve_event import solve_event
 from app.flows.stripe_news import poll_stripe, work_on_inbox
+from app.flows.replace_card import forget_card
 from app.flows.want_plan import start_replan
 from app.main import pace_for, stripe_base_for
 from app.settings import Settings
@@ -90,6 +91,7 @@ JOBS: dict[str, Work] = {
 
 TIMERS: dict[str, Work] = {
     "trip_deadline": lambda w, subject: expire_trip(w.pool, subject),
+    "forget_card": lambda w, subject: forget_card(w.pool, subject, gateway=w.gateway),
     "pledge_hold": lambda w, subject: end_hold(w.pool, subject, gateway=w.gateway),
     "payment_retry": lambda w, subject: retry_payment(w.pool, subject),
     "payment_lookup": lambda w, subject: look_up_payment(w.pool, subject, gateway=w.gateway),
@@ -101,6 +103,8 @@ TIMERS: dict[str, Work] = {
     "offer_expiry": lambda w, subject: expire_offer(w.pool, subject),
     "replan": lambda w, subject: start_replan(w.pool, subject),
     "refund_lookup": lambda w, subject: look_up_refund(w.pool, subject, gateway=w.gateway),
+    "payment_warning": lambda w, subject: warn_of_end(w.pool, subject),
+    "forget_card": lambda w, subject: forget_card(w.pool, subject, gateway=w.gateway),
 }
 CONCURRENCY = {"solve_event": 1, "charge_payment": 8}
 

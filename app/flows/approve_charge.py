@@ -36,7 +36,7 @@ async def approve_charge(pool: Pool, pledge_id: UUID, *, gateway: PaymentGateway
         raise Unavailable(
             "Your bank cannot be reached right now. Nothing was charged twice; try again in a minute.", retry_after_s=60
         ) from lost
-    await settle_payment(pool, payment.id, outcome_of(intent))
+    await settle_payment(pool, payment.id, outcome_of(intent), at_bank=intent.action_url is not None)
     return intent.action_url or return_url
 
 

@@ -11,13 +11,13 @@ from app.core.live import tell
 from app.core.log import logger
 from app.domain.events import store as events
 from app.domain.notifications.service import queue_mail
-from app.domain.payments import store as payments
 from app.domain.payments.gateway import PaymentGateway, SetupOutcome
 from app.domain.pledges import store as pledges
 from app.domain.pledges.model import SECURED, Pledge, PledgeState, SavedCard
 from app.domain.trips import store as trips
 from app.domain.trips.model import SELLING, Trip, TripState
 from app.domain.trips.store import TripLock
+from app.flows.replace_card import replace_card_within
 from app.flows.secure_pledge import over_card_cap, secure_within
 
 log = logger(__name__)
@@ -73,7 +73,7 @@ async def take_card(conn: Connection, trip: Trip, pledge: Pledge, card: SavedCar
     if pledge.state is PledgeState.LAPSED:
         return await readmit(conn, trip, pledge, card)
     if pledge.state in SECURED:
-        return await replace_card(conn, pledge, card)
+        return await replace_card_within(conn, pledge, card)
     await pledges.set_card(conn, pledge.id, card)
     await enqueue_for(conn, "detach_card", [pledge.id])
     return pledge
@@ -91,6 +91,7 @@ async def count_pledge(conn: Connection, trip: Trip, pledge: Pledge, card: Saved
     if pledge.account_id is not None:
         await pledges.keep_card(conn, pledge.account_id, card)
     return secured
+    await tell_saved(conn, trip, secured)
 
 
 async def takes_people(conn: Connection, trip: Trip, now: datetime) -> bool:
@@ -122,17 +123,26 @@ async def readmit(conn: Connection, trip: Trip, pledge: Pledge, card: SavedCard)
         await tell_outcome(conn, pledge, trip, template="card_refused" if too_many else "card_too_late")
         return pledge
     await trips.move_people(conn, trip.id, held=pledge.people)
-    return await secure_within(conn, pledge, card, now=now)
+    secured = await secure_within(conn, pledge, card, now=now)
+    await tell_saved(conn, trip, secured)
+    return secured
 
 
-async def replace_card(conn: Connection, pledge: Pledge, card: SavedCard) -> Pledge:
-    """Another card for a pledge that counts; charges that wait use it at once."""
-    await pledges.set_card(conn, pledge.id, card)
-    waiting = await payments.lock_payments_of(conn, [pledge.id])
-    for payment in waiting:
-        if await payments.use_other_card(conn, payment.id, customer_ref=card.customer_ref, payment_method_ref=card.payment_method_ref):
-            await enqueue_for(conn, "charge_payment", [payment.id])
-    return await pledges.lock_pledge(conn, pledge.id)
+async def tell_saved(conn: Connection, trip: Trip, pledge: Pledge) -> None:
+    """The card is saved, nothing is charged. A pledge confirmed in the same moment is told of its charge instead."""
+    if pledge.state is not PledgeState.ACTIVE:
+        return
+    event = await events.get_event(conn, trip.event_id)
+    assert event is not None
+    await queue_mail(
+        conn, dedupe_key=f"card-saved:{pledge.id}", recipient=pledge.email, template="card_saved", locale=pledge.locale,
+        subject_id=pledge.id,
+        data={
+            "pledge_id": str(pledge.id), "name": pledge.name, "code": pledge.public_code, "card": pledge.card_label,
+            "amount_minor": pledge.amount_minor, "currency": pledge.currency, "origin": trip.origin, "event": event.name,
+            "deadline_at": trip.deadline_at.isoformat(), "zone": trip.zone,
+        },
+    )  # fmt: skip
 
 
 async def tell_outcome(conn: Connection, pledge: Pledge, trip: Trip, *, template: str) -> None:

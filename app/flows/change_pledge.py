@@ -16,6 +16,7 @@ from app.domain.events import store as events
 from app.domain.events.model import Event, check_stop
 from app.domain.notifications.service import queue_mail
 from app.domain.payments import store as payments
+from app.domain.payments.dates import COLLECTION_WINDOW
 from app.domain.payments.model import CHARGED, UNSETTLED, NewPayment, Payment
 from app.domain.payments.service import make_due, make_refund_due
 from app.domain.pledges import store as pledges
@@ -162,7 +163,8 @@ async def charge_more(conn: Connection, event: Event, pledge: Pledge, amount_min
     due = NewPayment(
         id=new_id(), reference=pledge.id, purpose=purpose, book=event.book, amount_minor=amount_minor, currency=pledge.currency,
         description=f"Busload {pledge.public_code}: change", customer_ref=pledge.customer_ref, payment_method_ref=pledge.payment_method_ref,
-        collect_until=event.booking_closes_at,
+    now = await busload_now(conn)
+        collect_until=max(now, min(now + COLLECTION_WINDOW, event.booking_closes_at)),
     )  # fmt: skip
     await make_due(conn, [due])
 

@@ -12,10 +12,12 @@ from app.domain.payments import store as payments
 from app.domain.payments.model import Payment, PaymentState, at_the_bank
 from app.domain.payments.service import let_go
 from app.domain.pledges import store as pledges
-from app.domain.pledges.model import Pledge, PledgeState
+from app.domain.pledges.model import LIVE, Pledge, PledgeState
 from app.domain.trips import store as trips
+from app.domain.trips.model import Trip
 from app.flows.give_back import free_people
 from app.flows.take_change_back import take_back_within
+from app.flows.tell_money import warn_rider
 
 
 async def retry_payment(pool: Pool, payment_id: UUID) -> None:
@@ -33,6 +35,17 @@ async def retry_payment(pool: Pool, payment_id: UUID) -> None:
             await set_timer(conn, "payment_retry", payment.id, payment.collect_until)
         else:
             await set_timer(conn, "payment_retry", payment.id, payment.next_attempt_at)
+
+
+async def warn_of_end(pool: Pool, payment_id: UUID) -> None:
+    """Timer `payment_warning`: the last day of a failed charge has begun, and no other mail of it comes any more."""
+    async with transaction(pool) as conn:
+        payment = await payments.get_payment(conn, payment_id)
+        if payment is None or payment.state not in {PaymentState.RETRYABLE, PaymentState.NEEDS_ACTION}:
+            return
+        pledge = await pledges.get_pledge(conn, payment.reference)
+        if pledge is not None and pledge.state in LIVE and await busload_now(conn) < payment.collect_until:
+            await warn_rider(conn, pledge, payment)
 
 
 async def end_within(conn: Connection, payment: Payment) -> bool:
@@ -53,25 +66,29 @@ async def end_within(conn: Connection, payment: Payment) -> bool:
     if not await payments.abandon_payment(conn, payment.id):
         return False
     if latest.purpose == "fare":
-        await drop(conn, pledge, latest)
+        await drop(conn, trip, pledge, latest)
     else:
         await take_back_within(conn, trip, pledge, latest)
     return True
 
 
-async def drop(conn: Connection, pledge: Pledge, payment: Payment) -> None:
+async def drop(conn: Connection, trip: Trip, pledge: Pledge, payment: Payment) -> None:
     """The pledge is `dropped`: its seats are sold again. Drops never un-confirm a trip."""
     if await pledges.set_pledge_states(conn, [pledge.id], come_from=[PledgeState.CONFIRMED], go_to=PledgeState.DROPPED):
         await free_people(conn, [pledge])
         await enqueue_for(conn, "detach_card", [pledge.id])
-        await tell_drop(conn, pledge, payment)
+        await tell_drop(conn, trip, pledge, payment)
 
 
-async def tell_drop(conn: Connection, pledge: Pledge, payment: Payment) -> None:
+async def tell_drop(conn: Connection, trip: Trip, pledge: Pledge, payment: Payment) -> None:
     """The seats are gone, nothing was charged."""
     await queue_mail(
         conn, dedupe_key=f"pledge-dropped:{pledge.id}", recipient=pledge.email, template="pledge_dropped", locale=pledge.locale,
-        subject_id=pledge.id, data={"name": pledge.name, "code": pledge.public_code, "description": payment.description},
+        subject_id=pledge.id,
+        data={
+            "name": pledge.name, "code": pledge.public_code, "description": payment.description, "amount_minor": payment.amount_minor,
+            "currency": payment.currency, "attempts": payment.attempts, "trip": trip.public_code,
+        },
     )  # fmt: skip
 
 

@@ -14,7 +14,8 @@ from app.domain.events.model import Event
 from app.domain.notifications.model import NewMail
 from app.domain.notifications.service import queue_mails
 from app.domain.partners.service import queue_news
-from app.domain.payments.model import COLLECTION_WINDOW, NewPayment
+from app.domain.payments.dates import COLLECTION_WINDOW
+from app.domain.payments.model import NewPayment
 from app.domain.payments.service import make_due
 from app.domain.pledges import store as pledges
 from app.domain.pledges.model import Pledge, PledgeState

@@ -15,6 +15,7 @@ from app.domain.payments.gateway import RefundState as GatewayRefund
 from app.domain.payments.model import LOOKUP_AFTER, Payment, Refund, RefundState
 from app.domain.payments.service import record_refund
 from app.domain.pledges import store as pledges
+from app.flows.tell_money import arrival_of, card_of
 
 log = logger(__name__)
 STATES = {"succeeded": RefundState.SUCCEEDED, "failed": RefundState.FAILED, "canceled": RefundState.FAILED}
@@ -71,8 +72,9 @@ async def settle_refund(pool: Pool, refund: Refund, payment: Payment, state: Ref
                 conn, dedupe_key=f"refund:{refund.id}", recipient=pledge.email, template="refund_sent", locale=pledge.locale,
                 subject_id=pledge.id,
                 data={
-                    "name": pledge.name, "code": pledge.public_code, "amount_minor": refund.amount_minor, "currency": refund.currency,
-                    "card": pledge.card_label, "reason": refund.reason,
+                    "pledge_id": str(pledge.id), "name": pledge.name, "code": pledge.public_code, "amount_minor": refund.amount_minor,
+                    "currency": refund.currency, "card": await card_of(conn, pledge, payment), "reason": refund.reason,
+                    **await arrival_of(conn, pledge),
                 },
             )  # fmt: skip
 

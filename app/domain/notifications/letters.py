@@ -1,7 +1,7 @@
 """Mails as text and HTML from templates; links are made here, at the last moment, so that no token rests in the outbox."""
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,6 +21,11 @@ def clock(moment: str, zone: str) -> str:
     return datetime.fromisoformat(moment).astimezone(ZoneInfo(zone)).strftime("%a %-d %b %Y, %H:%M %Z")
 
 
+def day(date_text: str) -> str:
+    """A day of a mail's data (ISO 8601): `Sat 21 Jan 2017`."""
+    return date.fromisoformat(date_text).strftime("%a %-d %b %Y")
+
+
 def build_letter_environment(*, secret: str, base_url: str) -> Environment:
     """The environment of mail templates; made once by the composition root."""
     environment = Environment(
@@ -35,7 +40,7 @@ def build_letter_environment(*, secret: str, base_url: str) -> Environment:
         return derived_token(secret, purpose, str(subject))
 
     environment.globals.update(base_url=base_url, link_token=link_token)
-    environment.filters.update(clock=clock, money=money)
+    environment.filters.update(clock=clock, day=day, money=money)
     return environment
 
 

@@ -9,8 +9,6 @@ import msgspec
 from app.core.machine import Machine
 from app.domain.payments.gateway import GatewayRefused, IntentState
 
-COLLECTION_WINDOW = timedelta(days=7)
-RETRY_AFTER = (timedelta(hours=48), timedelta(hours=48), timedelta(hours=48))
 LOOKUP_AFTER = timedelta(seconds=60)
 ALARM_AFTER = timedelta(minutes=15)
 AUTHENTICATION = frozenset({"authentication_required", "payment_intent_authentication_failure"})
@@ -184,11 +182,3 @@ def outcome_of_refusal(refused: GatewayRefused, intent_ref: str | None) -> Outco
         state=state, intent_ref=refused.intent.ref if refused.intent else intent_ref, charge_ref=None, fee_minor=None,
         error_code=refused.code or "refused", decline_code=refused.decline_code or "",
     )  # fmt: skip
-
-
-def next_attempt(attempts: int, now: datetime, collect_until: datetime) -> datetime | None:
-    """When a failed charge is tried again: every 48 h, three times, never after the window; None when it is over."""
-    if attempts < 1 or attempts > len(RETRY_AFTER):
-        return None
-    when = now + RETRY_AFTER[attempts - 1]
-    return when if when <= collect_until else None

@@ -178,7 +178,7 @@ async def waits_at_the_bank(service: Service) -> tuple[dict[str, object], dict[s
 
 async def test_a_charge_the_bank_wants_approved_is_approved_by_its_rider(service: Service) -> None:
     _, placed, intent = await waits_at_the_bank(service)
-    assert (await mails_to(service, placed)).count("payment_failed") == 1, "none while the rider is at the bank"
+    assert (await mails_to(service, placed)).count("payment_approval") == 1, "none while the rider is at the bank"
     await service.stripe.stage(f"intents/{intent}/decide", {"approve": True})
     await service.http.get(f"/p/{placed['manage_token']}/approved")
     assert await states(service, placed) == ["succeeded"]
