@@ -24,6 +24,7 @@ from app.domain.payments.gateway import PaymentGateway
 from app.domain.payments.stripe_gateway import StripeGateway
 from app.flows.pledge_queue import PledgeQueue, pledge_queue
 from app.settings import Settings, SettingsFaulty
+from app.surfaces.entrances import keep_entrance
 from app.surfaces.routes import ROUTES as SURFACE_ROUTES
 from app.surfaces.sign_in.actors import actor_lookup
 from app.web import health
@@ -32,6 +33,7 @@ from app.web.api_description import ApiDescription
 from app.web.cookies import CSRF_COOKIE, cookie_name, is_https
 from app.web.live_hub import LiveHub
 from app.web.problems import EXCEPTION_HANDLERS, log_bug
+from app.web.rate_limits import RateLimits, add_rate_limit_headers
 from app.web.security_headers import add_security_headers, page_csp
 from app.web.static_files import static_router
 from app.web.templating import build_environment, template_config
@@ -103,7 +105,9 @@ async def run_parts(application: Litestar) -> AsyncIterator[None]:
         live = LiveHub(pool)
         queue = pledge_queue(pool, secret=settings.secret)
         application.state.update({"pool": pool, "gateway": gateway, "live": live, "pledge_queue": queue})
-        application.state.update({"actor_lookup": actor_lookup(pool)})
+        async with pool.acquire() as conn:
+            is_live = await read_mark(conn) is Mark.LIVE
+        application.state.update({"actor_lookup": actor_lookup(pool), "is_live": is_live})
         live.start()
         try:
             yield
@@ -125,7 +129,7 @@ def build_app(settings: Settings) -> Litestar:
     form_origins = [settings.stripe_base or STRIPE_CHECKOUT]
     return Litestar(
         route_handlers=ROUTES,
-        state=State({"settings": settings, "meters": meters, "csp": page_csp(form_origins)}),
+        state=State({"settings": settings, "meters": meters, "csp": page_csp(form_origins), "hsts": is_https(settings.base_url)}),
         lifespan=[run_parts],
         dependencies={
             "pool": Provide(provide_pool, sync_to_thread=False),
@@ -137,7 +141,9 @@ def build_app(settings: Settings) -> Litestar:
         },
         exception_handlers=EXCEPTION_HANDLERS,
         before_request=note_begin,
-        before_send=[add_security_headers, meters.count],
+        guards=[keep_entrance],
+        middleware=[RateLimits(settings.secret)],
+        before_send=[add_security_headers, add_rate_limit_headers, meters.count],
         template_config=template_config(templates),
         csrf_config=CSRFConfig(
             secret=settings.secret,
@@ -175,9 +181,14 @@ class Server(uvicorn.Server):
 def serve(settings: Settings, *, host: str, port: int) -> None:
     """Runs one web process until SIGTERM or SIGINT."""
     set_up_logging(level=settings.log_level)
-    application = build_app(settings)
+    serve_app(build_app(settings), host=host, port=port)
+
+
+def serve_app(application: Litestar, *, host: str, port: int) -> None:
+    """Runs an application that was built for these settings."""
+    settings: Settings = application.state.settings
     config = uvicorn.Config(
         application, host=host, port=port, loop="uvloop", log_config=None, access_log=False, proxy_headers=True,
-        forwarded_allow_ips="127.0.0.1", timeout_graceful_shutdown=20, server_header=False,
+        forwarded_allow_ips=settings.trusted_proxies, timeout_graceful_shutdown=20, server_header=False,
     )  # fmt: skip
     Server(config, application).run()

@@ -1,6 +1,7 @@
 """What a process needs from its environment; everything missing or wrong is told in one message."""
 
 from collections.abc import Mapping
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 import msgspec
@@ -26,6 +27,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stripe_account_per_s: float | None = None  # None, on a stage only: as fast as it goes
     stripe_endpoint_per_s: float | None = None
     company: str = ""
+    trusted_proxies: str = "127.0.0.1"  # comma-separated addresses and networks; empty: none
+    metrics_token: str | None = None
 
 
 REQUIRED = {
@@ -44,12 +47,23 @@ OPTIONAL = {
     "BUSLOAD_STRIPE_ACCOUNT_PER_S": "requests a second that Stripe lets your account make (default: 100; a sandbox: 25)",
     "BUSLOAD_STRIPE_ENDPOINT_PER_S": "requests a second that Stripe lets you make to one endpoint (default: 25)",
     "BUSLOAD_COMPANY": "the line about your company on receipts: name, address, tax number (default: Busload and the host)",
+    "BUSLOAD_TRUSTED_PROXIES": "proxies whose X-Forwarded-For is believed: addresses or networks with commas, or none (default: 127.0.0.1)",
+    "BUSLOAD_METRICS_TOKEN": "what /metrics asks for as `Authorization: Bearer ...` (default: /metrics answers this machine only)",
     "BUSLOAD_STRIPE_BASE": "a fake Stripe's address; honoured only where the database is marked demo or test",
 }
 SECRET_LENGTH = 32
 STRIPE_LIMITS = {"BUSLOAD_STRIPE_ACCOUNT_PER_S": 100.0, "BUSLOAD_STRIPE_ENDPOINT_PER_S": 25.0}
 SLOWEST_PER_S = 4.0
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def is_network(text: str) -> bool:
+    """Whether a text is an IP address or network; `*` is none: trusting everybody lets everybody choose an address."""
+    try:
+        ip_network(text)
+    except ValueError:
+        return False
+    return True
 
 
 def fault_of(name: str, value: str) -> str | None:  # noqa: PLR0911  one sentence per fault
@@ -66,6 +80,8 @@ def fault_of(name: str, value: str) -> str | None:  # noqa: PLR0911  one sentenc
             return "must be https:// (http only on this machine)"
         case "BUSLOAD_SMTP_URL" if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
             return "is no smtp:// or smtps:// address"
+        case "BUSLOAD_TRUSTED_PROXIES" if value not in {"", "none"} and not all(is_network(one.strip()) for one in value.split(",")):
+            return "holds something that is no address or network"
         case "STRIPE_API_KEY" if not value.startswith(("sk_", "rk_")):
             return "is no Stripe secret key (sk_... or rk_...)"
         case "STRIPE_WEBHOOK_SECRET" if not value.startswith("whsec_"):
@@ -86,7 +102,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
             faults.append(f"  {name} {fault}. Set it to {meaning}.")
     faults += [
         f"  {name} {fault}. Set it to {OPTIONAL[name]}, or leave it out."
-        for name in STRIPE_LIMITS
+        for name in (*STRIPE_LIMITS, "BUSLOAD_TRUSTED_PROXIES")
         if name in env and (fault := fault_of(name, env[name]))
     ]
     if faults:
@@ -105,5 +121,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         log_level=env.get("BUSLOAD_LOG_LEVEL", "INFO").upper(),
         stripe_account_per_s=float(env.get("BUSLOAD_STRIPE_ACCOUNT_PER_S", STRIPE_LIMITS["BUSLOAD_STRIPE_ACCOUNT_PER_S"])),
         stripe_endpoint_per_s=float(env.get("BUSLOAD_STRIPE_ENDPOINT_PER_S", STRIPE_LIMITS["BUSLOAD_STRIPE_ENDPOINT_PER_S"])),
+        trusted_proxies={"none": ""}.get(proxies := env.get("BUSLOAD_TRUSTED_PROXIES") or "127.0.0.1", proxies),
+        metrics_token=env.get("BUSLOAD_METRICS_TOKEN") or None,
         company=env.get("BUSLOAD_COMPANY") or f"Busload, {urlsplit(base_url).hostname}",
     )

@@ -1,6 +1,7 @@
 """`/livez`: the process runs. `/readyz`: it has its database, migrated. `/metrics`: Prometheus."""
 
 import asyncio
+import hmac
 import time
 from typing import Any
 
@@ -12,6 +13,9 @@ from litestar.types import Message, Scope
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from app.core.database import Pool
+from app.core.errors import NotFound
+from app.web.actors import bearer_token
+from app.web.rate_limits import client_host, is_loopback
 
 READY_TIMEOUT_S = 2.0
 
@@ -37,6 +41,18 @@ class Meters:
             self.seconds.labels(route).observe(time.perf_counter() - begun)
 
 
+def check_reader(request: Request[Any, Any, Any]) -> None:
+    """NotFound for anybody but the monitoring: by token, else by a socket of this machine with no proxy before it."""
+    token: str | None = request.app.state.settings.metrics_token
+    if token is not None:
+        is_known = hmac.compare_digest((bearer_token(request) or "").encode(), token.encode())
+    else:
+        forwarded = {"forwarded", "x-forwarded-for", "x-forwarded-host"} & set(request.headers.keys())
+        is_known = not forwarded and is_loopback(client_host(request.scope))
+    if not is_known:
+        raise NotFound("There is nothing here for you.")
+
+
 @get("/livez", include_in_schema=False, opt={"exclude_from_csrf": True}, media_type=MediaType.TEXT)
 async def livez() -> str:
     """200 as long as the event loop turns."""
@@ -56,7 +72,8 @@ async def readyz(pool: NamedDependency[Pool]) -> Response[str]:
 
 @get("/metrics", include_in_schema=False, opt={"exclude_from_csrf": True})
 async def metrics(request: Request[Any, Any, Any], pool: NamedDependency[Pool]) -> Response[bytes]:
-    """This process's figures in Prometheus' text format."""
+    """This process's figures in Prometheus' text format, for who has the token; without a token set, for this machine."""
+    check_reader(request)
     meters: Meters = request.app.state.meters
     idle = pool.get_idle_size()
     meters.connections.labels("idle").set(idle)

@@ -16,6 +16,7 @@ FLASHES = {
     "saved": ("Saved.", "good"),
     "withdrawn": ("Your pledge is withdrawn. Your seats are free for somebody else.", "good"),
     "withdrawn_paid": ("Your pledge is withdrawn. What comes back is on its way to your card.", "good"),
+    "waiting": ("You are in line. The link to this page is in your mail.", "good"),
     "accepted": ("Accepted. The duty is yours.", "good"),
     "declined": ("Declined. Thank you for telling us.", "info"),
     "pulled_out": ("You have pulled out. The people on this duty are being planned for again.", "info"),

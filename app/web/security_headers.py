@@ -8,6 +8,7 @@ CSP = (
     "manifest-src 'self'; worker-src 'self' blob:; media-src 'self' blob:; "
     "form-action 'self'{form_actions}; base-uri 'none'; frame-ancestors 'none'"
 )
+HSTS = "max-age=31536000; includeSubDomains"  # over https only: on this machine a demo speaks http
 HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
@@ -24,6 +25,8 @@ async def add_security_headers(message: Message, scope: Scope) -> None:
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
     headers.setdefault("content-security-policy", scope["litestar_app"].state.csp)
+    if scope["litestar_app"].state.hsts:
+        headers.setdefault("strict-transport-security", HSTS)
     path = scope["path"]
     if path.startswith("/static/vendor/") or (path.startswith("/static/") and b"v=" in scope.get("query_string", b"")):
         headers["cache-control"] = "public, max-age=31536000, immutable"  # its address names its version

@@ -50,6 +50,14 @@ LABELS: dict[str, dict[str, tuple[str, str]]] = {
         "failed": ("Failed", "bad"),
         "unknown": ("Being checked", "wait"),
     },
+    "dispute": {
+        "open": ("Answer needed", "wait"),
+        "submitting": ("Being sent", "info"),
+        "unknown": ("Being checked", "wait"),
+        "under_review": ("With the bank", "info"),
+        "won": ("Won", "good"),
+        "lost": ("Lost", "bad"),
+    },
     "offer": {
         "proposed": ("Proposed", "mute"),
         "sent": ("Awaiting answer", "wait"),
@@ -58,6 +66,18 @@ LABELS: dict[str, dict[str, tuple[str, str]]] = {
         "expired": ("Expired", "void"),
         "withdrawn": ("Withdrawn", "void"),
         "failed": ("Pulled out", "bad"),
+    },
+    "transfer": {
+        "offered": ("Waiting for an answer", "wait"),
+        "accepted": ("Passed on", "good"),
+        "cancelled": ("Taken back", "void"),
+        "expired": ("Expired", "void"),
+    },
+    "waitlist": {
+        "waiting": ("Waiting", "wait"),
+        "offered": ("Seats offered", "good"),
+        "left": ("Left the line", "void"),
+        "ended": ("Line closed", "void"),
     },
     "stop": {"proposed": ("Proposed", "wait"), "approved": ("Approved", "good"), "rejected": ("Rejected", "void")},
     "incident": {"open": ("Open", "bad"), "resolved": ("Resolved", "good")},
