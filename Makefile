@@ -10,7 +10,7 @@ PORT ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test check format rehearse screenshots bench bench-solver lock
+.PHONY: help setup demo demo-reset test check format rehearse screenshots bench bench-solver soak-money lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ bench-solver: $(READY) ## Measure the solver beside OR-Tools and PyVRP (ARGS="--
 	@$(BIN)/python -c 'import pyvrp' 2>/dev/null \
 		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-bench.lock
 	@$(BIN)/python -m tests.bench.bench_solver $(ARGS)
+
+soak-money: $(READY) ## Charge and refund thousands while workers are killed and Stripe misbehaves (ARGS="--charges 300 --seconds-between-kills 8")
+	@$(BIN)/python -m tests.soak.soak_money $(ARGS)
 
 screenshots: $(READY) ## Take the pictures in docs/images anew from the demo world (needs a Chromium)
 	@$(BIN)/python -m tests.browser.journey.tour

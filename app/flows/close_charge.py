@@ -33,8 +33,9 @@ async def close_charge(pool: Pool, payment: Payment, intent: IntentState | None,
         await settle_payment(pool, payment.id, outcome_of(intent))
         return
     closed = Outcome(
-        state=PaymentState.RETRYABLE, intent_ref=payment.intent_ref, charge_ref=None, fee_minor=None, error_code=CLOSED, decline_code=""
-    )
+        state=PaymentState.RETRYABLE, intent_ref=intent.ref if intent else None, charge_ref=None, fee_minor=None, error_code=CLOSED,
+        decline_code="",
+    )  # fmt: skip
     await settle_payment(pool, payment.id, closed)
 
 
