@@ -1,9 +1,10 @@
 """PostgreSQL through asyncpg: the pool, transactions with a lock timeout, rows as Structs."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import date, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -11,16 +12,55 @@ import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
 if TYPE_CHECKING:  # generic in its stubs only
-    Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    PlainConnection = asyncpg.Connection[asyncpg.Record]
+    Connection = PlainConnection | PoolConnectionProxy[asyncpg.Record]
     Pool = asyncpg.Pool[asyncpg.Record]
 else:
+    PlainConnection = asyncpg.Connection
     Connection = asyncpg.Connection | PoolConnectionProxy
     Pool = asyncpg.Pool
 T = TypeVar("T")
 
 LOCK_TIMEOUT_MS = 3_000
 STATEMENT_TIMEOUT_MS = 30_000
+SILENCE_S = 38.0
+"""How long a statement may go unanswered: the server itself gives up after STATEMENT_TIMEOUT_MS, so beyond that nobody is there."""
 BUILTIN_TYPES = (bytes, datetime, date, UUID)
+
+
+class WatchedConnection(PlainConnection):
+    """Hangs up on a peer that has fallen silent (a half-open socket), so that callers get an error and the pool a new connection.
+
+    asyncpg's own `command_timeout` would ask the same silent peer to cancel, and wait for its answer for ever.
+    """
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        watch = asyncio.get_running_loop().call_later(SILENCE_S, self.terminate)
+        try:
+            yield
+        finally:
+            watch.cancel()
+
+    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:
+        """See asyncpg."""
+        with self._watched():
+            return await super().execute(query, *args, timeout=timeout)
+
+    async def fetch(self, query: str, *args: object, **more: Any) -> Any:
+        """See asyncpg."""
+        with self._watched():
+            return await super().fetch(query, *args, **more)
+
+    async def fetchrow(self, query: str, *args: object, **more: Any) -> Any:
+        """See asyncpg."""
+        with self._watched():
+            return await super().fetchrow(query, *args, **more)
+
+    async def fetchval(self, query: str, *args: object, **more: Any) -> Any:
+        """See asyncpg."""
+        with self._watched():
+            return await super().fetchval(query, *args, **more)
 
 
 async def set_up_connection(conn: Connection) -> None:
@@ -37,6 +77,7 @@ async def open_pool(dsn: str, *, min_size: int = 2, max_size: int = 10) -> Pool:
         min_size=min_size,
         max_size=max_size,
         init=set_up_connection,
+        connection_class=WatchedConnection,
         server_settings={
             "lock_timeout": str(LOCK_TIMEOUT_MS),
             "statement_timeout": str(STATEMENT_TIMEOUT_MS),
