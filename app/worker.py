@@ -42,12 +42,12 @@ from app.flows.freeze_demand import freeze_demand
 from app.flows.lapse_pledge import end_hold
 from app.flows.look_up_payment import look_up_payment
 from app.flows.record_position import purge_positions
+from app.flows.replace_card import forget_card
 from app.flows.retry_webhook import retry_webhook
 from app.flows.send_offers import send_offers
 from app.flows.send_refund import look_up_refund, send_refund
 from app.flows.solve_event import solve_event
 from app.flows.stripe_news import poll_stripe, work_on_inbox
-from app.flows.replace_card import forget_card
 from app.flows.want_plan import start_replan
 from app.main import pace_for, stripe_base_for
 from app.settings import Settings
@@ -82,6 +82,7 @@ JOBS: dict[str, Work] = {
     "close_charge": lambda w, subject: close_payment(w.pool, subject, gateway=w.gateway),
     "send_refund": lambda w, subject: send_refund(w.pool, subject, gateway=w.gateway),
     "detach_card": lambda w, subject: detach_card(w.pool, subject, gateway=w.gateway),
+    "forget_card": lambda w, subject: forget_card(w.pool, subject, gateway=w.gateway),
     "deliver_webhook": lambda w, subject: deliver_webhook(w.pool, subject, client=w.webhooks),
     "freeze_demand": lambda w, subject: freeze_demand(w.pool, subject, travel=w.travel),
     "solve_event": lambda w, subject: solve_event(w.pool, subject),
@@ -91,9 +92,10 @@ JOBS: dict[str, Work] = {
 
 TIMERS: dict[str, Work] = {
     "trip_deadline": lambda w, subject: expire_trip(w.pool, subject),
-    "forget_card": lambda w, subject: forget_card(w.pool, subject, gateway=w.gateway),
     "pledge_hold": lambda w, subject: end_hold(w.pool, subject, gateway=w.gateway),
     "payment_retry": lambda w, subject: retry_payment(w.pool, subject),
+    "payment_warning": lambda w, subject: warn_of_end(w.pool, subject),
+    "forget_card": lambda w, subject: forget_card(w.pool, subject, gateway=w.gateway),
     "payment_lookup": lambda w, subject: look_up_payment(w.pool, subject, gateway=w.gateway),
     "duty_start": lambda w, subject: close_overdue_manifest(w.pool, duty_id=subject),
     "duty_end": lambda w, subject: complete_duty(w.pool, duty_id=subject),
@@ -103,8 +105,6 @@ TIMERS: dict[str, Work] = {
     "offer_expiry": lambda w, subject: expire_offer(w.pool, subject),
     "replan": lambda w, subject: start_replan(w.pool, subject),
     "refund_lookup": lambda w, subject: look_up_refund(w.pool, subject, gateway=w.gateway),
-    "payment_warning": lambda w, subject: warn_of_end(w.pool, subject),
-    "forget_card": lambda w, subject: forget_card(w.pool, subject, gateway=w.gateway),
 }
 CONCURRENCY = {"solve_event": 1, "charge_payment": 8}
 

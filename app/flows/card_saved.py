@@ -90,8 +90,8 @@ async def count_pledge(conn: Connection, trip: Trip, pledge: Pledge, card: Saved
     secured = await secure_within(conn, pledge, card, now=now)
     if pledge.account_id is not None:
         await pledges.keep_card(conn, pledge.account_id, card)
-    return secured
     await tell_saved(conn, trip, secured)
+    return secured
 
 
 async def takes_people(conn: Connection, trip: Trip, now: datetime) -> bool:

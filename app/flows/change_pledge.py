@@ -160,10 +160,10 @@ async def charge_more(conn: Connection, event: Event, pledge: Pledge, amount_min
     """A charge of its own for the difference."""
     assert pledge.customer_ref is not None
     assert pledge.payment_method_ref is not None
+    now = await busload_now(conn)
     due = NewPayment(
         id=new_id(), reference=pledge.id, purpose=purpose, book=event.book, amount_minor=amount_minor, currency=pledge.currency,
         description=f"Busload {pledge.public_code}: change", customer_ref=pledge.customer_ref, payment_method_ref=pledge.payment_method_ref,
-    now = await busload_now(conn)
         collect_until=max(now, min(now + COLLECTION_WINDOW, event.booking_closes_at)),
     )  # fmt: skip
     await make_due(conn, [due])

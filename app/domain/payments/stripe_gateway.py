@@ -27,8 +27,8 @@ from stripe.params import (
 from stripe.params.checkout import SessionCreateParams
 
 from app.domain.payments import stripe_shapes
-from app.domain.payments.gateway import (
 from app.domain.payments.budget import Pace
+from app.domain.payments.gateway import (
     BalanceTransaction,
     ConnectAccount,
     DisputeState,
@@ -56,8 +56,8 @@ LONGEST_SESSION = timedelta(hours=23, minutes=50)
 RETRY_AFTER_S = 1.0
 KEYS_IN_A_ROW = 3
 CONNECT_TIMEOUT_S = 5.0
-FEE = "latest_charge.balance_transaction"
 TOO_MANY, PATIENT_TRIES = 429, 4
+FEE = "latest_charge.balance_transaction"
 
 
 class _Http(stripe.HTTPClient):
@@ -67,8 +67,8 @@ class _Http(stripe.HTTPClient):
 
     def __init__(self, timeout_s: float, pace: Pace | None) -> None:
         super().__init__()
-        self._client = httpx.AsyncClient(timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S)))
         self._pace = pace
+        self._client = httpx.AsyncClient(timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S)))
 
     async def request_async(
         self, method: str, url: str, headers: Mapping[str, str], post_data: str | None = None
@@ -99,7 +99,7 @@ class _Http(stripe.HTTPClient):
 
 
 class StripeGateway:
-    """PaymentGateway over HTTP. `base_url` is for a Stripe that is not Stripe's own (tests, demo); None is the real one."""
+    """PaymentGateway over HTTP. `base_url` is for a Stripe that is not Stripe's own (tests, demo); None is the real one.
 
     Every request waits for its turn at `pace`; without one (a single question of the doctor's) it goes at once.
     """
@@ -428,12 +428,12 @@ def _refused(error: stripe.CardError | stripe.InvalidRequestError, message: str)
 
 
 def _retry_after_s(error: stripe.StripeError) -> float:
-    try:
-        return max(0.0, float((error.headers or {}).get("retry-after", RETRY_AFTER_S)))
-    except ValueError:
-        return RETRY_AFTER_S
     return _seconds(error.headers or {})
 
 
 def _seconds(headers: Mapping[str, str]) -> float:
     """How long an answer asks us to wait."""
+    try:
+        return max(0.0, float(headers.get("retry-after", RETRY_AFTER_S)))
+    except ValueError:
+        return RETRY_AFTER_S
