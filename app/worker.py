@@ -26,10 +26,12 @@ from app.domain.notifications.letters import build_letter_environment
 from app.domain.partners.jobs import deliver_webhook
 from app.domain.partners.sending import WebhookClient
 from app.domain.payments.gateway import GatewayError, PaymentGateway
+from app.domain.payments.payouts.store import alarm_stuck_payouts
 from app.domain.payments.store import alarm_stuck
 from app.domain.payments.stripe_gateway import StripeGateway
 from app.flows.capacity_deadline import end_capacity
 from app.flows.charge_payment import charge_payment
+from app.flows.close_book import close_book
 from app.flows.close_booking import close_booking
 from app.flows.close_charge import close_payment
 from app.flows.close_manifest import close_overdue_manifest
@@ -44,7 +46,9 @@ from app.flows.look_up_payment import look_up_payment
 from app.flows.record_position import purge_positions
 from app.flows.replace_card import forget_card
 from app.flows.retry_webhook import retry_webhook
+from app.flows.reverse_payout import reverse_payout
 from app.flows.send_offers import send_offers
+from app.flows.send_payout import send_payout
 from app.flows.send_refund import look_up_refund, send_refund
 from app.flows.solve_event import solve_event
 from app.flows.stripe_news import poll_stripe, work_on_inbox
@@ -104,6 +108,9 @@ TIMERS: dict[str, Work] = {
     "capacity_deadline": lambda w, subject: end_capacity(w.pool, subject),
     "offer_expiry": lambda w, subject: expire_offer(w.pool, subject),
     "replan": lambda w, subject: start_replan(w.pool, subject),
+    "payout": lambda w, subject: send_payout(w.pool, subject, gateway=w.gateway),
+    "reversal": lambda w, subject: reverse_payout(w.pool, subject, gateway=w.gateway),
+    "book_close": lambda w, subject: close_book(w.pool, subject),
     "refund_lookup": lambda w, subject: look_up_refund(w.pool, subject, gateway=w.gateway),
 }
 CONCURRENCY = {"solve_event": 1, "charge_payment": 8}
@@ -151,7 +158,7 @@ async def sweep(wiring: Wiring) -> None:
     """Due timers, and what has been in flight too long."""
     await fire_due(wiring)
     async with transaction(wiring.pool) as conn:
-        alarms = await alarm_stuck(conn)
+        alarms = await alarm_stuck(conn) + await alarm_stuck_payouts(conn)
     if alarms:
         log.error("payments.stuck", count=alarms)
 

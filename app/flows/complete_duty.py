@@ -6,9 +6,11 @@ from app.core.audit import act_as
 from app.core.clock import busload_now
 from app.core.database import Connection, Pool, transaction
 from app.core.live import tell
+from app.domain.events import store as events
 from app.domain.manifests import day_store, service
 from app.domain.manifests.model import DutyState
 from app.flows.close_manifest import close_manifest_within
+from app.flows.owe_duty import owe_duty_within
 
 
 async def end_duty(pool: Pool, *, duty_id: UUID, actor: str) -> DutyState:
@@ -22,13 +24,17 @@ async def end_duty(pool: Pool, *, duty_id: UUID, actor: str) -> DutyState:
 
 
 async def complete_duty(pool: Pool, *, duty_id: UUID) -> None:
-    """Timer `duty_end`: ends the duty if no tap did, and completes each trip that has no other duty left."""
+    """Timer `duty_end`: ends the duty if no tap did, completes each trip that has no other duty left, and owes the hire."""
     async with transaction(pool) as conn:
         await act_as(conn, "timer", "the duty's end")
-        if await day_store.read_duty_state(conn, duty_id) is None:
+        state = await day_store.read_duty_state(conn, duty_id)
+        if state is None:
             return
+        event = await events.lock_event(conn, state.event_id)
+        assert event is not None, "a duty has an event"
         await close_manifest_within(conn, duty_id)
         await _complete_within(conn, duty_id)
+        await owe_duty_within(conn, event, duty_id)
 
 
 async def _complete_within(conn: Connection, duty_id: UUID) -> None:

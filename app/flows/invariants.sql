@@ -151,19 +151,74 @@ WHERE clock.driving_s > clock.max_driving_s OR clock.spread_s > clock.max_spread
     OR (clock.drivers_needed = 1 AND clock.break_s < clock.breaks_due_s);
 
 -- I10 payouts within what is held
--- Payouts (ledger kind `payout`) of a book <= its charges less refunds plus the subsidy; none when every trip of the event is cancelled.
+-- Payouts of a book, less what was taken back, <= its charges less refunds plus the subsidy; none when every trip of the event, or of the
+-- duty, is cancelled. Each transfer and reversal is posted once; what is owed in the ledger is what waits to be paid, per book.
 SELECT money.book AS subject, format('paid out %s %s of %s held', money.paid_out, money.currency, money.held) AS detail
 FROM (
     SELECT e.book, e.currency,
-        -sum(e.amount_minor) FILTER (WHERE t.kind = 'payout' AND e.account = 'stripe:clearing') AS paid_out,
-        coalesce(sum(e.amount_minor) FILTER (WHERE t.kind IN ('charge', 'refund') AND e.account = 'stripe:clearing'), 0)
+        -sum(e.amount_minor) FILTER (WHERE t.kind IN ('payout', 'payout_reversal') AND e.account = 'stripe:clearing') AS paid_out,
+        coalesce(sum(e.amount_minor) FILTER (WHERE t.kind IN ('charge', 'refund', 'refund_failed') AND e.account = 'stripe:clearing'), 0)
             + coalesce(sum(e.amount_minor) FILTER (WHERE e.account = 'house:subsidy'), 0) AS held
     FROM ledger_entries e JOIN ledger_transactions t ON t.id = e.transaction_id GROUP BY e.book, e.currency) money
 WHERE money.paid_out > money.held
 UNION ALL
 SELECT DISTINCT e.book, format('paid out %s although every trip is cancelled', t.id)
 FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
-WHERE t.kind = 'payout' AND NOT EXISTS (SELECT FROM trips r WHERE e.book = 'event:' || r.event_id::text AND r.state <> 'cancelled');
+WHERE t.kind = 'payout' AND NOT EXISTS (SELECT FROM trips r WHERE e.book = 'event:' || r.event_id::text AND r.state <> 'cancelled')
+UNION ALL
+SELECT o.id::text, format('%s %s is %s for duty %s, all of whose trips are cancelled', o.kind, o.owed_minor, o.state, o.reference)
+FROM payouts o
+WHERE o.kind <> 'share' AND o.state IN ('submitting', 'unknown', 'succeeded') AND EXISTS (SELECT FROM duty_parties d WHERE d.duty_id = o.reference)
+    AND NOT EXISTS (SELECT FROM duty_parties d JOIN pledges p ON p.id = d.pledge_id JOIN trips t ON t.id = p.trip_id
+                    WHERE d.duty_id = o.reference AND t.state <> 'cancelled')
+UNION ALL
+SELECT o.id::text, format('payout is %s over %s %s, it is posted as %s', o.state, o.amount_minor, o.currency, coalesce((-l.posted)::text, 'nothing'))
+FROM payouts o LEFT JOIN LATERAL (
+    SELECT sum(e.amount_minor) AS posted FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
+    WHERE t.kind = 'payout' AND t.cause = o.id AND e.account = 'stripe:clearing' AND e.currency = o.currency) l ON true
+WHERE l.posted IS DISTINCT FROM CASE WHEN o.state = 'succeeded' AND o.amount_minor > 0 THEN -o.amount_minor END
+UNION ALL
+SELECT r.id::text, format('reversal is %s over %s %s, it is posted as %s', r.state, r.amount_minor, r.currency, coalesce(l.posted::text, 'nothing'))
+FROM payout_reversals r LEFT JOIN LATERAL (
+    SELECT sum(e.amount_minor) AS posted FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
+    WHERE t.kind = 'payout_reversal' AND t.cause = r.id AND e.account = 'stripe:clearing' AND e.currency = r.currency) l ON true
+WHERE l.posted IS DISTINCT FROM CASE WHEN r.state = 'succeeded' THEN r.amount_minor END
+UNION ALL
+SELECT r.payout_id::text, format('%s of %s are taken back', sum(r.amount_minor), o.amount_minor)
+FROM payout_reversals r JOIN payouts o ON o.id = r.payout_id WHERE r.state <> 'failed'
+GROUP BY r.payout_id, o.amount_minor HAVING sum(r.amount_minor) > coalesce(o.amount_minor, 0)
+UNION ALL
+SELECT owed.book, format('operators are owed %s %s in the ledger, %s waits to be paid', owed.ledger, owed.currency, owed.waits)
+FROM (
+    SELECT book, currency, sum(ledger) AS ledger, sum(waits) AS waits
+    FROM (
+        SELECT e.book, e.currency, -e.amount_minor AS ledger, 0::bigint AS waits FROM ledger_entries e WHERE e.account = 'operators:payable'
+        UNION ALL SELECT o.book, o.currency, 0, coalesce(o.amount_minor, o.owed_minor) FROM payouts o
+            WHERE o.kind <> 'share' AND o.state NOT IN ('succeeded', 'void')
+        UNION ALL SELECT o.book, r.currency, 0, -r.amount_minor FROM payout_reversals r JOIN payouts o ON o.id = r.payout_id
+            WHERE r.state IN ('due', 'submitting', 'unknown')) parts
+    GROUP BY book, currency) owed
+WHERE owed.ledger <> owed.waits
+UNION ALL
+SELECT owed.book, format('the partner is owed %s %s in the ledger, %s waits to be paid', owed.ledger, owed.currency, owed.waits)
+FROM (
+    SELECT book, currency, sum(ledger) AS ledger, sum(waits) AS waits
+    FROM (
+        SELECT e.book, e.currency, -e.amount_minor AS ledger, 0::bigint AS waits FROM ledger_entries e WHERE e.account = 'partners:payable'
+        UNION ALL SELECT o.book, o.currency, 0, o.owed_minor FROM payouts o WHERE o.kind = 'share' AND o.state NOT IN ('succeeded', 'void')
+        UNION ALL SELECT b.book, b.currency, 0, b.share_minor FROM books b WHERE b.closed_at IS NULL) parts
+    GROUP BY book, currency) owed
+WHERE owed.ledger <> owed.waits
+UNION ALL
+SELECT owed.currency, format('operators owe us %s in the ledger, their debts sum to %s', owed.ledger, owed.debts)
+FROM (
+    SELECT currency, sum(ledger) AS ledger, sum(debts) AS debts
+    FROM (
+        SELECT e.currency, e.amount_minor AS ledger, 0::bigint AS debts FROM ledger_entries e WHERE e.account = 'operators:receivable'
+        UNION ALL SELECT d.currency, 0, d.amount_minor FROM debts d
+        UNION ALL SELECT d.currency, 0, -s.amount_minor FROM debt_settlements s JOIN debts d ON d.id = s.debt_id) parts
+    GROUP BY currency) owed
+WHERE owed.ledger <> owed.debts;
 
 -- I11 every transition audited, no work lost
 -- Each subject's trail leads from birth to its present state without a gap or a double; every job is done, pending or visibly held;
@@ -179,6 +234,8 @@ FROM (
     SELECT 'event' AS machine, id, state FROM events UNION ALL SELECT 'stop', id, state FROM stops UNION ALL SELECT 'trip', id, state FROM trips
     UNION ALL SELECT 'pledge', id, state FROM pledges UNION ALL SELECT 'payment', id, state FROM payments
     UNION ALL SELECT 'refund', id, state FROM refunds UNION ALL SELECT 'offer', id, state FROM offers
+    UNION ALL SELECT 'payee', id, state FROM payees UNION ALL SELECT 'payout', id, state FROM payouts
+    UNION ALL SELECT 'reversal', id, state FROM payout_reversals
     UNION ALL SELECT 'incident', id, state FROM incidents) present
 LEFT JOIN (
     SELECT DISTINCT ON (a.machine, a.subject_id) a.machine, a.subject_id, a.to_state
@@ -207,6 +264,9 @@ FROM (
     SELECT 'trip' AS machine, id, state, 'trip_deadline' AS kind FROM trips WHERE state = 'open'
     UNION ALL SELECT 'pledge', id, state, 'pledge_hold' FROM pledges WHERE state = 'pending_card'
     UNION ALL SELECT 'offer', id, state, 'offer_expiry' FROM offers WHERE state = 'sent'
+    UNION ALL SELECT 'payout', id, state, 'payout' FROM payouts WHERE state IN ('due', 'submitting', 'unknown', 'failed')
+    UNION ALL SELECT 'reversal', id, state, 'reversal' FROM payout_reversals WHERE state IN ('due', 'submitting', 'unknown')
+    UNION ALL SELECT 'book', event_id, 'open', 'book_close' FROM books WHERE closed_at IS NULL
     UNION ALL SELECT 'payment', id, state, 'payment_lookup' FROM payments WHERE state IN ('submitting', 'unknown')
     UNION ALL SELECT 'payment', id, state, 'payment_retry' FROM payments WHERE state IN ('retryable', 'needs_action')) wait
 WHERE NOT EXISTS (SELECT FROM timers m WHERE m.kind = wait.kind AND m.subject_id = wait.id AND m.fired_at IS NULL);
@@ -231,6 +291,14 @@ UNION ALL
 SELECT r.id::text, format('refund is %s since %s and nobody was alarmed', r.state, coalesce(r.submitted_at, r.created_at))
 FROM refunds r
 WHERE r.state IN ('submitting', 'unknown') AND r.alarmed_at IS NULL AND coalesce(r.submitted_at, r.created_at) < busload_now() - interval '15 minutes'
+UNION ALL
+SELECT o.id::text, format('payout is %s since %s and nobody was alarmed', o.state, o.submitted_at)
+FROM payouts o
+WHERE o.state IN ('submitting', 'unknown') AND o.alarmed_at IS NULL AND o.submitted_at < busload_now() - interval '15 minutes'
+UNION ALL
+SELECT r.id::text, format('reversal is %s since %s and nobody was alarmed', r.state, r.submitted_at)
+FROM payout_reversals r
+WHERE r.state IN ('submitting', 'unknown') AND r.alarmed_at IS NULL AND r.submitted_at < busload_now() - interval '15 minutes'
 UNION ALL
 SELECT t.id::text, format('open although its deadline was %s', t.deadline_at)
 FROM trips t WHERE t.state = 'open' AND t.deadline_at < busload_now() - interval '60 seconds';

@@ -8,12 +8,14 @@ from app.core.database import Pool, transaction
 from app.core.errors import Conflict
 from app.domain.dispatch.model import Offer, OfferState, pull_out_fee_minor
 from app.domain.dispatch.store import offers, plans
+from app.domain.payments.payouts.model import DebtKind
+from app.domain.payments.payouts.service import owe_us
 from app.flows.answer_offer import lock_offer_within, read_offer, tell_answer
 from app.flows.seats_lost import seats_lost_within
 
 
 async def pull_out(pool: Pool, offer_id: UUID, *, note: str, actor: str) -> Offer:
-    """`accepted -> failed`, its people lose their seats and are planned for again; what it costs by the ladder goes on record.
+    """`accepted -> failed`, its people lose their seats and are planned for again; what it costs by the ladder is owed from now on.
 
     Raises NotFound, Conflict `offer_not_accepted` or `duty_started`.
     """
@@ -30,6 +32,10 @@ async def pull_out(pool: Pool, offer_id: UUID, *, note: str, actor: str) -> Offe
         await offers.fail_offer(conn, offer.id, note=note)
         fee_minor = pull_out_fee_minor(price_minor=offer.price_minor, starts_at=offer.starts_at, now=now)
         await record_change(conn, "offer", offer.id, OfferState.FAILED.value, {"pull_out_fee_minor": fee_minor, "currency": offer.currency})
+        await owe_us(
+            conn, payee_id=offer.operator_id, book=event.book, currency=offer.currency, kind=DebtKind.PULL_OUT, cause=offer.id,
+            amount_minor=fee_minor,
+        )  # fmt: skip
         await seats_lost_within(conn, event, duty, offer_code=offer.public_code)
         await tell_answer(conn, offer)
         return await read_offer(conn, offer.id)

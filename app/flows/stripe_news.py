@@ -9,6 +9,7 @@ from app.domain.payments.gateway import GatewayError, NotFound, PaymentGateway, 
 from app.domain.pledges import store as pledges
 from app.flows.card_saved import look_at_card_page
 from app.flows.look_up_payment import learn_of_intent
+from app.flows.onboard_payee import learn_of_account
 
 log = logger(__name__)
 PAGE = 100
@@ -52,6 +53,8 @@ async def work_on_event(pool: Pool, type_: str, object_ref: str, *, gateway: Pay
                 await look_at_card_page(pool, pledge_id, gateway=gateway)
         elif type_.startswith("payment_intent."):
             await learn_of_intent(pool, object_ref, gateway=gateway)
+        elif type_ == "account.updated":
+            await learn_of_account(pool, object_ref, gateway=gateway)
     except NotFound:
         log.info("stripe_event.object_gone", type=type_)
 

@@ -44,6 +44,13 @@ class Operator(msgspec.Struct, frozen=True, kw_only=True):
         return self.licence_expires_on >= day and self.insurance_expires_on >= day
 
 
+class PayTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """How an operator is paid, basis points: the tax contained in its hire prices, and what is held back of a hire for a while."""
+
+    vat_bp: int
+    reserve_bp: int
+
+
 class Depot(msgspec.Struct, frozen=True, kw_only=True):
     """Where vehicles start and end."""
 

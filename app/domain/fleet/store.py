@@ -4,7 +4,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from app.core.database import Connection, fetch_all, fetch_maybe
-from app.domain.fleet.model import Availability, Depot, Driver, DriverRules, HireableVehicle, Operator, RateCard, Vehicle
+from app.domain.fleet.model import Availability, Depot, Driver, DriverRules, HireableVehicle, Operator, PayTerms, RateCard, Vehicle
 
 
 async def add_operator(conn: Connection, operator: Operator) -> None:
@@ -63,6 +63,19 @@ async def list_operators(conn: Connection, operator_ids: list[UUID]) -> list[Ope
         """,
         operator_ids,
     )
+
+
+async def get_pay_terms(conn: Connection, operator_id: UUID) -> PayTerms | None:
+    """How an operator is paid."""
+    return await fetch_maybe(conn, PayTerms, "SELECT vat_bp, reserve_bp FROM operators WHERE id = $1", operator_id)
+
+
+async def set_pay_terms(conn: Connection, operator_id: UUID, terms: PayTerms) -> bool:
+    """For hires from now on; False when there is no such operator."""
+    changed = await conn.fetchval(
+        "UPDATE operators SET vat_bp = $2, reserve_bp = $3 WHERE id = $1 RETURNING true", operator_id, terms.vat_bp, terms.reserve_bp
+    )
+    return bool(changed)
 
 
 async def add_depot(conn: Connection, depot: Depot) -> None:

@@ -292,6 +292,33 @@ async def mark_completed(conn: Connection, trip_ids: list[UUID]) -> list[UUID]:
     return [row["id"] for row in rows]
 
 
+async def runs_for_anybody(conn: Connection, duty_id: UUID) -> bool:
+    """Whether any trip this duty was planned for has not been cancelled; True of a duty planned for nobody."""
+    found = await conn.fetchval(
+        """
+        SELECT NOT EXISTS (SELECT FROM duty_parties d WHERE d.duty_id = $1) OR EXISTS (
+            SELECT FROM duty_parties d JOIN pledges p ON p.id = d.pledge_id JOIN trips t ON t.id = p.trip_id
+            WHERE d.duty_id = $1 AND t.state <> 'cancelled')
+        """,
+        duty_id,
+    )
+    return bool(found)
+
+
+async def is_last_home(conn: Connection, event_id: UUID) -> bool:
+    """Whether no accepted duty of the event is ahead, on the road, or driven and not written down as a hire."""
+    found = await conn.fetchval(
+        """
+        SELECT NOT EXISTS (
+            SELECT FROM offers o LEFT JOIN current_manifests c ON c.duty_id = o.duty_id
+            WHERE o.event_id = $1 AND o.state = 'accepted' AND NOT EXISTS (SELECT FROM hires h WHERE h.duty_id = o.duty_id)
+                AND (c.duty_id IS NOT NULL OR upper(o.during) > busload_now()))
+        """,
+        event_id,
+    )
+    return bool(found)
+
+
 async def settle_travellers(conn: Connection, trip_ids: list[UUID]) -> int:
     """paid -> travelled for seated parties of which anybody was checked in, else no_show; returns how many parties."""
     status = await conn.execute(

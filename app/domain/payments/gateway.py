@@ -315,6 +315,10 @@ class PaymentGateway(Protocol):
         ...
 
     async def find_transfers(self, *, account_ref: str, payout_id: str) -> list[TransferState]:
+    async def create_onboarding_link(self, account_ref: str, *, return_url: str, refresh_url: str) -> str:
+        """The address of the page where the account's owner tells the provider what it wants to know. Valid for minutes."""
+        ...
+
         """All transfers to the account that carry `payout_id`, newest first."""
         ...
 
@@ -331,3 +335,7 @@ class PaymentGateway(Protocol):
     async def submit_dispute_evidence(self, dispute_ref: str, *, evidence: dict[str, str], idempotency_key: str) -> DisputeState:
         """Answer a dispute, once: fields as the provider names them (`access_activity_log`, `uncategorized_text` ...)."""
         ...
+    async def find_reversals(self, *, transfer_ref: str, reversal_id: str) -> list[ReversalState]:
+        """All reversals of the transfer that carry `reversal_id`, newest first."""
+        ...
+

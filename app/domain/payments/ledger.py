@@ -12,6 +12,12 @@ CLEARING = "stripe:clearing"
 FARES = "riders:fares"
 STRIPE_FEES = "house:stripe_fees"
 SUBSIDY = "house:subsidy"
+OPERATORS_PAYABLE = "operators:payable"
+OPERATORS_RECEIVABLE = "operators:receivable"
+PARTNERS_PAYABLE = "partners:payable"
+FEES = "house:fees"
+PENALTIES = "house:penalties"
+MARGIN = "house:margin"
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +62,25 @@ async def post(
         [account for account, _ in moved],
         [amount for _, amount in moved],
     )
+
+
+async def is_posted(conn: Connection, *, kind: str, cause: UUID) -> bool:
+    """Whether a cause has made this movement."""
+    return bool(await conn.fetchval("SELECT EXISTS (SELECT FROM ledger_transactions WHERE kind = $1 AND cause = $2)", kind, cause))
+
+
+async def posted_minor(conn: Connection, *, kind: str, cause: UUID, account: str) -> int:
+    """What a cause's movement of this kind did to an account, minor units, debit positive; 0 when it made none."""
+    found = await conn.fetchval(
+        """
+        SELECT coalesce(sum(e.amount_minor), 0) FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
+        WHERE t.kind = $1 AND t.cause = $2 AND e.account = $3
+        """,
+        kind,
+        cause,
+        account,
+    )
+    return int(found)
 
 
 async def list_balances(conn: Connection, books: list[str] | None = None) -> list[Balance]:

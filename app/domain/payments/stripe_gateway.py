@@ -23,6 +23,7 @@ from stripe.params import (
     PaymentIntentCreateParams,
     RefundCreateParams,
     TransferCreateParams,
+    TransferReversalCreateParams,
 )
 from stripe.params.checkout import SessionCreateParams
 
@@ -320,13 +321,13 @@ class StripeGateway:
     async def reverse_transfer(
         self, *, reversal_id: str, transfer_ref: str, amount_minor: int, metadata: dict[str, str], idempotency_key: str
     ) -> ReversalState:
-        return await _asked(
-            self._v1.transfers.reversals.create_async(
-                transfer_ref,
-                {"amount": amount_minor, "metadata": {**metadata, REVERSAL_ID: reversal_id}},
-                {"idempotency_key": idempotency_key},
+        wanted: TransferReversalCreateParams = {"amount": amount_minor, "metadata": {**metadata, REVERSAL_ID: reversal_id}}
+        return await _past_stored_errors(
+            idempotency_key,
+            lambda key: _asked(
+                self._v1.transfers.reversals.create_async(transfer_ref, wanted, {"idempotency_key": key}), stripe_shapes.reversal_state
             ),
-            stripe_shapes.reversal_state,
+            look=lambda: self.find_reversals(transfer_ref=transfer_ref, reversal_id=reversal_id),
         )
 
     async def fetch_dispute(self, dispute_ref: str) -> DisputeState:
@@ -335,6 +336,10 @@ class StripeGateway:
     async def submit_dispute_evidence(self, dispute_ref: str, *, evidence: dict[str, str], idempotency_key: str) -> DisputeState:
         return await _asked(
             self._v1.disputes.update_async(
+    async def find_reversals(self, *, transfer_ref: str, reversal_id: str) -> list[ReversalState]:
+        found = await _all(self._v1.transfers.reversals.list_async(transfer_ref, {"limit": PAGE}), stripe_shapes.reversal_state)
+        return [one for one in found if one.reversal_id == reversal_id]
+
                 dispute_ref,
                 {"evidence": cast("DisputeUpdateParamsEvidence", evidence), "submit": True},
                 {"idempotency_key": idempotency_key},

@@ -19,6 +19,7 @@ from app.domain.dispatch.travel import TravelTimes
 from app.domain.payments.gateway import PaymentGateway
 from app.flows.capacity_deadline import end_capacity
 from app.flows.charge_payment import charge_payment
+from app.flows.close_book import close_book
 from app.flows.close_booking import close_booking
 from app.flows.close_manifest import close_overdue_manifest
 from app.flows.collect_payment import retry_payment
@@ -28,7 +29,9 @@ from app.flows.expire_trip import expire_trip
 from app.flows.freeze_demand import freeze_demand
 from app.flows.lapse_pledge import end_hold
 from app.flows.look_up_payment import look_up_payment
+from app.flows.reverse_payout import reverse_payout
 from app.flows.send_offers import send_offers
+from app.flows.send_payout import send_payout
 from app.flows.send_refund import look_up_refund, send_refund
 from app.flows.solve_event import solve_event
 from app.flows.want_plan import start_replan
@@ -64,6 +67,9 @@ class Hands:
             "offer_expiry": lambda subject: expire_offer(pool, subject),
             "duty_start": lambda subject: close_overdue_manifest(pool, duty_id=subject),
             "duty_end": lambda subject: complete_duty(pool, duty_id=subject),
+            "payout": lambda subject: send_payout(pool, subject, gateway=gateway),
+            "reversal": lambda subject: reverse_payout(pool, subject, gateway=gateway),
+            "book_close": lambda subject: close_book(pool, subject),
         }
 
     async def now(self) -> datetime:
@@ -72,9 +78,13 @@ class Hands:
             return await busload_now(conn)
 
     async def jump(self, shift: timedelta) -> None:
-        """The world's clock runs `shift` beside real time from now on; what has become due in between happens."""
+        """The world's clock and Stripe's run `shift` beside real time from now on; what has become due in between happens.
+
+        Stripe's too, so that the money of long ago has settled there by the time operators are paid.
+        """
         async with transaction(self.pool) as conn:
             await shift_clock(conn, shift)
+        (await self.stripe.post("/_stage/clock", json={"offset_s": shift.total_seconds()})).raise_for_status()
         await self.work()
 
     async def work(self) -> None:

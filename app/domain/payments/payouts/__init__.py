@@ -1,0 +1,1 @@
+"""Paying operators and partners: accounts, hires, transfers, what was taken back, debts, an event's book."""
