@@ -34,9 +34,11 @@ class WatchedConnection(PlainConnection):
     asyncpg's own `command_timeout` would ask the same silent peer to cancel, and wait for its answer for ever.
     """
 
+    silence_s = SILENCE_S
+
     @contextmanager
     def _watched(self) -> Iterator[None]:
-        watch = asyncio.get_running_loop().call_later(SILENCE_S, self.terminate)
+        watch = asyncio.get_running_loop().call_later(self.silence_s, self.terminate)
         try:
             yield
         finally:

@@ -55,18 +55,28 @@ def seed() -> None:
 @click.option("--inbox", help="The inbox of that service. [default: its demo's own]")
 @click.option("--kill-worker", is_flag=True, help="Kill the private stack's worker between a charge and its answer.")
 @click.option("--rough", is_flag=True, help="Let the private stack's fake Stripe lose replies, answer 500 and scramble webhooks.")
-def rehearse(*, riders: int, seed: int, as_json: bool, url: str | None, inbox: str | None, kill_worker: bool, rough: bool) -> None:
+@click.option("--chaos", is_flag=True, help="Break everything that can break, one after another, while the event is played.")
+def rehearse(
+    *, riders: int, seed: int, as_json: bool, url: str | None, inbox: str | None, kill_worker: bool, rough: bool, chaos: bool
+) -> None:
     """Play a whole event, from a burst of pledges to the last check-in, then check every invariant. Exit status 1 on any violation."""
-    if url and (kill_worker or rough):
-        fail("--kill-worker and --rough need a private stack: leave --url out")
+    if url and (kill_worker or rough or chaos):
+        fail("--kill-worker, --rough and --chaos need a private stack: leave --url out")
     set_up_logging(level="WARNING")
     console = Console(stderr=as_json)
     try:
-        report = asyncio.run(
-            run_rehearsal(riders=riders, seed=seed, url=url, console=console, kill_worker=kill_worker, rough=rough, inbox_url=inbox)
+        report, broken = asyncio.run(
+            run_rehearsal(
+                riders=riders, seed=seed, url=url, console=console, kill_worker=kill_worker, rough=rough, inbox_url=inbox, chaos=chaos
+            )
         )  # fmt: skip
     except StageError as error:
         fail("\n".join([str(error), *getattr(error, "__notes__", [])]))
+    if broken is not None:
+        console.print(f"broke and recovered: {broken.faults}; slowest recoveries, s: {broken.slowest_recovery_s}", highlight=False)
+        for name in broken.skipped:
+            console.print(f"skipped, not possible here: {name}", highlight=False)
     if as_json:
-        click.echo(msgspec.json.encode(report).decode())
+        shown = msgspec.to_builtins(report) | ({} if broken is None else {"chaos": msgspec.to_builtins(broken)})
+        click.echo(msgspec.json.encode(shown).decode())
     sys.exit(1 if report.violations else 0)

@@ -12,6 +12,8 @@ from pathlib import Path
 import msgspec
 
 from app.core.clock import Mark
+from app.stage.chaos.disk import BoundedDisk, NoBoundedDisk, bounded_server, keep_wal_small
+from app.stage.chaos.proxy import DatabaseProxy
 from app.stage.databases import create_database, drop_database, prepare_database
 from app.stage.postgres import EmbeddedPostgres, temporary_server
 from app.stage.processes import PROJECT_ROOT, Child, child_environment, start_together, stop_in_order
@@ -30,6 +32,7 @@ class PrivateStack(msgspec.Struct, frozen=True, kw_only=True):
     """A running private service. Its children may be killed and started again; whatever runs at the end is stopped.
 
     settings: the environment of `serve` and `worker`, complete. server: the embedded server when the stack has its own, for fault tests.
+    proxy, disk: for a stack made for chaos, the proxy that web and worker reach the database through, and the server's bounded disk.
     """
 
     dsn: str
@@ -38,6 +41,8 @@ class PrivateStack(msgspec.Struct, frozen=True, kw_only=True):
     settings: dict[str, str]
     folder: Path
     server: EmbeddedPostgres | None
+    proxy: DatabaseProxy | None
+    disk: BoundedDisk | None
     stripe: Child
     inbox: Child
     web: Child
@@ -81,21 +86,25 @@ async def private_stack(
     server_dsn: str | None = None,
     template: str | None = None,
     stripe_options: tuple[str, ...] = (),
+    for_chaos: bool = False,
 ) -> AsyncIterator[PrivateStack]:
     """Start a stack and stop it at the end; nothing of it remains, not even its database.
 
     server_dsn: a server to make the database on; None: DATABASE_URL's, else an embedded one of its own. template: an already migrated and
-    marked database to copy. stripe_options: the fake's faults, as on its command line. On an error the ends of all logs are added to it.
+    marked database to copy. stripe_options: the fake's faults, as on its command line. for_chaos: processes reach the
+    database through a proxy, and an own server lies on a bounded disk where one can be mounted. On an error the ends of all logs are
+    added to it.
     """
     async with AsyncExitStack() as closing:
         folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="busload-stack-")))
-        server = None
+        server, disk = None, None
         server_dsn = server_dsn or os.environ.get("DATABASE_URL")
         if server_dsn is None:
-            server = closing.enter_context(temporary_server())
+            server, disk = await _own_server(closing, for_chaos=for_chaos)
             server_dsn = server.dsn()
         dsn = await closing.enter_async_context(_database(server_dsn, mark, template))
-        stack = _assemble(dsn, folder, server, stripe_options)
+        proxy = await closing.enter_async_context(DatabaseProxy(dsn)) if for_chaos else None
+        stack = _assemble(dsn, folder, server, stripe_options, proxy, disk)
         closing.push_async_callback(stop_in_order, stack.children)
         await start_together(stack.children)
         try:
@@ -106,9 +115,28 @@ async def private_stack(
             raise
 
 
-def _assemble(dsn: str, folder: Path, server: EmbeddedPostgres | None, stripe_options: tuple[str, ...]) -> PrivateStack:
+async def _own_server(closing: AsyncExitStack, *, for_chaos: bool) -> tuple[EmbeddedPostgres, BoundedDisk | None]:
+    if for_chaos:
+        try:
+            server, disk = closing.enter_context(bounded_server())
+        except NoBoundedDisk:
+            pass
+        else:
+            await keep_wal_small(server)
+            return server, disk
+    return closing.enter_context(temporary_server()), None
+
+
+def _assemble(
+    dsn: str,
+    folder: Path,
+    server: EmbeddedPostgres | None,
+    stripe_options: tuple[str, ...],
+    proxy: DatabaseProxy | None,
+    disk: BoundedDisk | None,
+) -> PrivateStack:
     addresses, shared = new_addresses(), new_secrets()
-    settings = service_settings(dsn, addresses, shared, stripe_options)
+    settings = service_settings(dsn if proxy is None else proxy.dsn, addresses, shared, stripe_options)
     return PrivateStack(
         dsn=dsn,
         addresses=addresses,
@@ -116,6 +144,8 @@ def _assemble(dsn: str, folder: Path, server: EmbeddedPostgres | None, stripe_op
         settings=settings,
         folder=folder,
         server=server,
+        proxy=proxy,
+        disk=disk,
         stripe=Child(stripe_role(addresses, shared, folder / "stripe.journal", stripe_options), log_folder=folder),
         inbox=Child(inbox_role(addresses, folder / "mails"), log_folder=folder),
         web=Child(web_role(settings, addresses), log_folder=folder),

@@ -33,7 +33,7 @@ async def test_a_short_rehearsal_with_its_worker_killed_mid_charge_goes_all_the_
     monkeypatch: pytest.MonkeyPatch, server_dsn: str
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", server_dsn)
-    report = await run_rehearsal(riders=40, seed=7, url=None, console=a_console(), kill_worker=True)
+    report, _ = await run_rehearsal(riders=40, seed=7, url=None, console=a_console(), kill_worker=True)
     assert report.violations == {}
     assert report.trips_confirmed >= 1
     assert report.trips_expired >= 1

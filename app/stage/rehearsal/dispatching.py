@@ -18,7 +18,7 @@ DECLINE_SHARE = 0.2
 REASONS = ("busy", "busy", "price", "busy")
 ROUNDS_WITH_DECLINES = 2
 SETTLED, STUCK = "settled", frozenset({"needs_organiser", "no_plan"})
-PLAN_TIMEOUT_S = 240.0
+PLAN_TIMEOUT_S = 600.0
 BATCH = 100
 
 
@@ -98,7 +98,8 @@ class Yard:
 
     def tolerate(self, refused: Refused) -> None:
         """What may happen between reading an offer and answering it."""
-        if refused.code not in {"offer_withdrawn", "offer_superseded", "offer_expired"}:
+        known = {"offer_withdrawn", "offer_superseded", "offer_expired"}
+        if refused.code not in (known | {"offer_already_accepted", "offer_already_declined"} if refused.repeated else known):
             raise refused
 
     async def assign(self, event_id: str) -> list[tuple[str, str]]:
@@ -176,8 +177,8 @@ class Yard:
     async def check_in(self, driver: Caller, arrivals: list[dict[str, Any]], *, again: bool = False) -> None:
         """A batch; each must be accepted, and a repeated one recognised."""
         answers = (await driver.post("/api/driver/check-ins", {"check_ins": arrivals}))["outcomes"]
-        wanted = "repeated" if again else "accepted"
-        wrong = [f"{one['id']}: {one['status']} {one['code']}" for one in answers if one["status"] != wanted]
+        wanted = {"repeated"} if again else {"accepted", "repeated"} if driver.insists else {"accepted"}
+        wrong = [f"{one['id']}: {one['status']} {one['code']}" for one in answers if one["status"] not in wanted]
         if wrong:
             self.notes.violated("check-ins are taken", wrong)
         if not again:

@@ -2,13 +2,15 @@
 
 import asyncio
 import secrets
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from app.stage.chaos.director import Chaos, Director
 from app.stage.rehearsal.auditing import Money, check_books, check_doctor, check_ledger, read_money
 from app.stage.rehearsal.calling import Caller, until
 from app.stage.rehearsal.dispatching import Yard
@@ -33,11 +35,13 @@ async def run_rehearsal(
     kill_worker: bool = False,
     rough: bool = False,
     inbox_url: str | None = None,
-) -> Report:
+    chaos: bool = False,
+) -> tuple[Report, Chaos | None]:
     """Plays an event for `riders` people and returns what was found.
 
     Without `url` in a private stack, else through the service there. `kill_worker` kills the private stack's worker between a charge and
-    its answer; `rough` lets its fake Stripe lose replies, answer 500 and scramble webhooks. Raises StageError when the play cannot go on.
+    its answer; `rough` lets its fake Stripe lose replies, answer 500 and scramble webhooks; `chaos` lets everything break that can, one
+    after another, while the event is played, and returns what broke. Raises StageError when the play cannot go on.
     """
     event = read_events()[EVENT]
     weeks_later = 0 if url is None else secrets.randbelow(WEEKS_APART)
@@ -48,24 +52,56 @@ async def run_rehearsal(
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         async with AsyncExitStack() as closing:
             with notes.stage("setup"):
-                chosen = private_theatre(operators, riders=riders) if url is None else running_theatre(url, inbox_url=inbox_url)
+                chosen = (
+                    private_theatre(operators, riders=riders, for_chaos=chaos) if url is None else running_theatre(url, inbox_url=inbox_url)
+                )
                 theatre = await closing.enter_async_context(chosen)
                 if rough and theatre.stack is not None:
                     await let_stripe_misbehave(theatre.stack)
-            play = Play(theatre, script, operators, notes, bar, seed=seed)
+            director = Director(theatre.stack, seed=seed) if chaos and theatre.stack is not None else None
+            play = Play(theatre, script, operators, notes, bar, director, seed=seed)
             money = await play.perform(kill_worker=kill_worker)
     report = notes.report(riders=riders, charged_minor=dict(money.charged), refunded_minor=dict(money.refunded))
     print_report(console, report, notes)
-    return report
+    return report, None if director is None else director.report()
 
 
 class Play:
     """One performance."""
 
     def __init__(
-        self, theatre: Theatre, script: Script, operators: list[OperatorRecord], notes: Notes, bar: Progress, *, seed: int
+        self,
+        theatre: Theatre,
+        script: Script,
+        operators: list[OperatorRecord],
+        notes: Notes,
+        bar: Progress,
+        director: Director | None,
+        *,
+        seed: int,
     ) -> None:
         self.theatre, self.script, self.operators, self.notes, self.bar, self.seed = theatre, script, operators, notes, bar, seed
+        self.director = director
+
+    @asynccontextmanager
+    async def faults(self) -> AsyncIterator[None]:
+        """Whatever can break does so meanwhile, all of it at least once; without a director nothing does."""
+        if self.director is None:
+            yield
+            return
+        breaking = asyncio.create_task(self.director.run())
+        try:
+            yield
+            self.director.stop()
+            await breaking
+        finally:
+            breaking.cancel()
+        for name in self.director.not_recovered:
+            self.notes.violated("recovers within a minute", [name])
+
+    def calm(self) -> AbstractAsyncContextManager[None]:
+        """Nothing breaks for a moment: the clock is being moved."""
+        return nullcontext() if self.director is None else self.director.calm()
 
     def task(self, what: str, total: int) -> TaskID:
         """A line of the progress bar."""
@@ -77,10 +113,11 @@ class Play:
         box = Box(public=self.theatre.public, organiser=organiser, http=self.theatre.http, notes=self.notes, at_once=AT_ONCE)
         with self.notes.stage("event"):
             event_id, trips = await box.open_event(self.script)
-        placed = await self.sell(box, trips, kill_worker=kill_worker)
-        with self.notes.stage("tipping"):
-            await box.settle(event_id, hurry=lambda: self.theatre.jump(EXPIRES_IN))
-        await self.drive(event_id, box)
+        async with self.faults():
+            placed = await self.sell(box, trips, kill_worker=kill_worker)
+            with self.notes.stage("tipping"):
+                await box.settle(event_id, hurry=self.hurry)
+            await self.drive(event_id, box)
         return await self.check(event_id, box, placed)
 
     async def sell(self, box: Box, trips: list[OpenTrip], *, kill_worker: bool) -> list[Placed]:
@@ -98,6 +135,11 @@ class Play:
                     f"worker killed while {len(killing.result())} charge(s) stood in the books unanswered", highlight=False
                 )
         return selling.result()
+
+    async def hurry(self) -> None:
+        """Lets the short deadlines pass."""
+        async with self.calm():
+            await self.theatre.jump(EXPIRES_IN)
 
     async def drive(self, event_id: str, box: Box) -> None:
         """Dispatch, drivers, the day."""
@@ -123,19 +165,22 @@ class Play:
         times = self.script.times
         task = self.task("check-ins", len(drivers))
         with self.notes.stage("check_ins"):
-            await self.theatre.jump_to(times.capacity_deadline_at + timedelta(minutes=1))
-            await self.theatre.jump_to(times.arrive_by_at - timedelta(hours=1))
+            async with self.calm():
+                await self.theatre.jump_to(times.capacity_deadline_at + timedelta(minutes=1))
+                await self.theatre.jump_to(times.arrive_by_at - timedelta(hours=1))
             for driver in drivers:
                 await yard.board(driver, at=self.theatre.now)
                 self.bar.advance(task)
         if self.theatre.pool is None:
             return
         with self.notes.stage("journey"):
-            await self.theatre.jump_to(times.return_departs_at + timedelta(hours=1))
+            async with self.calm():
+                await self.theatre.jump_to(times.return_departs_at + timedelta(hours=1))
             for driver in drivers:
                 await driver.post("/api/driver/end", may_repeat=True)
             home_at = max(datetime.fromisoformat(duty["ends_at"]) for duty in settled["duties"])
-            await self.theatre.jump_to(home_at + timedelta(hours=2))
+            async with self.calm():
+                await self.theatre.jump_to(home_at + timedelta(hours=2))
             await yard.see_home(settled["event_id"])
 
     async def check(self, event_id: str, box: Box, placed: list[Placed]) -> Money:

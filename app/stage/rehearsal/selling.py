@@ -107,8 +107,12 @@ class Box:
         """The rider types a card into the hosted page and mostly comes back; the webhook tells of the others."""
         self.stripe_root, _, session = card_url.partition("/c/pay/")
         card = {"card": placed.pledger.card, "fingerprint_seed": placed.pledger.party.email}
-        answer = await self.http.post(f"{self.stripe_root}/_stage/sessions/{session.split('?')[0]}/complete", json=card)
-        answer.raise_for_status()
+        page = Caller(self.http, insists=self.public.insists)
+        try:
+            await page.post(f"{self.stripe_root}/_stage/sessions/{session.split('?')[0]}/complete", card)
+        except Refused as refused:
+            if not refused.repeated:  # done by a try whose answer was lost
+                raise
         if placed.pledger.returns:
             with suppress(httpx.TransportError):  # a rider whose connection breaks; the webhook tells all the same
                 back = await self.http.get(f"/p/{placed.token}/card-saved", params={"session": session})
@@ -120,7 +124,7 @@ class Box:
         try:
             await self.owner(placed).post(f"/api/pledges/{placed.id}/withdraw", may_repeat=True)
         except Refused as refused:
-            if refused.code != "pledge_confirmed":
+            if refused.code != "pledge_confirmed" and not refused.repeated:
                 raise
         else:
             self.notes.count("withdrawals")

@@ -1,10 +1,13 @@
 """Where a rehearsal is played: a private stack of its own, or a running service whose database is marked demo or test."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 from urllib.parse import urlsplit
 
+import asyncpg
 import httpx
 import msgspec
 
@@ -20,6 +23,8 @@ PEOPLE_PER_FLEET = 1_500
 INBOX_PORT_OFFSET = 2  # where the demo puts its inbox, counted from the web's port
 TIMEOUT_S = 60.0
 CONNECTIONS = 64
+BREAKS, BREAK_PAUSE_S = 20, 0.5
+T = TypeVar("T")
 
 
 class Theatre(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,11 +34,12 @@ class Theatre(msgspec.Struct, frozen=True, kw_only=True):
     inbox: httpx.AsyncClient
     stack: PrivateStack | None
     pool: Pool | None
+    insists: bool = False
 
     @property
     def public(self) -> Caller:
         """Nobody in particular."""
-        return Caller(self.http)
+        return Caller(self.http, insists=self.insists)
 
     async def sign_in(self, role: str, code: str | None = None) -> Caller:
         """Somebody of the demo's people, by a fresh session."""
@@ -57,14 +63,25 @@ class Theatre(msgspec.Struct, frozen=True, kw_only=True):
         """The service's time."""
         if self.pool is None:
             return datetime.now(UTC)
-        async with self.pool.acquire() as conn:
-            return await busload_now(conn)
+        pool = self.pool
+
+        async def ask() -> datetime:
+            async with pool.acquire() as conn:
+                return await busload_now(conn)
+
+        return await through_breaks(ask)
 
     async def jump(self, shift: timedelta) -> None:
         """Lets a private stack's clock run ahead of real time; elsewhere time passes by itself."""
-        if self.pool is not None:
-            async with transaction(self.pool) as conn:
+        if self.pool is None:
+            return
+        pool = self.pool
+
+        async def set_clock() -> None:
+            async with transaction(pool) as conn:
                 await shift_clock(conn, shift)
+
+        await through_breaks(set_clock)
 
     async def jump_to(self, moment: datetime) -> None:
         """The same, to a moment; returns once nothing that has become due by then waits to be fired."""
@@ -80,17 +97,27 @@ class Theatre(msgspec.Struct, frozen=True, kw_only=True):
         await until(swept, f"everything due by {moment:%d %B %H:%M} to happen")
 
 
+async def through_breaks(ask: Callable[[], Awaitable[T]]) -> T:
+    """Asks the database again when a connection turns out to have died with its server."""
+    for _ in range(BREAKS):
+        try:
+            return await ask()
+        except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
+            await asyncio.sleep(BREAK_PAUSE_S)
+    return await ask()
+
+
 @asynccontextmanager
-async def private_theatre(operators: list[OperatorRecord], *, riders: int) -> AsyncIterator[Theatre]:
-    """A private stack with fleets large enough for the crowd."""
+async def private_theatre(operators: list[OperatorRecord], *, riders: int, for_chaos: bool = False) -> AsyncIterator[Theatre]:
+    """A private stack with fleets large enough for the crowd; one for chaos has callers who insist."""
     async with AsyncExitStack() as closing:
-        stack = await closing.enter_async_context(private_stack(mark=Mark.TEST))
+        stack = await closing.enter_async_context(private_stack(mark=Mark.TEST, for_chaos=for_chaos))
         pool = await closing.enter_async_context(await open_pool(stack.dsn, min_size=1, max_size=3))
         async with transaction(pool) as conn:
             await add_fleets(conn, operators, read_names(), buses_factor=1 + riders // PEOPLE_PER_FLEET)
         http = await closing.enter_async_context(client(f"http://127.0.0.1:{stack.addresses.web_port}"))
         inbox = await closing.enter_async_context(client(stack.inbox_url))
-        yield Theatre(http=http, inbox=inbox, stack=stack, pool=pool)
+        yield Theatre(http=http, inbox=inbox, stack=stack, pool=pool, insists=for_chaos)
 
 
 @asynccontextmanager

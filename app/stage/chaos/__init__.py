@@ -1,0 +1,1 @@
+"""Faults on purpose: a proxy before the database, a disk that fills, processes that die, a clock that jumps."""
