@@ -40,6 +40,7 @@ from app.web.templating import build_environment, template_config
 
 NOT_COMPRESSED = [r"/live$", r"\.(png|jpe?g|webp|ico|woff2|pdf)$"]  # streams go out event by event; the others are compressed already
 STRIPE_CHECKOUT = "https://checkout.stripe.com"
+STRIPE_CONNECT = "https://connect.stripe.com"
 ROUTES: list[ControllerRouterHandler] = [*health.ROUTES, static_router(), *SURFACE_ROUTES]
 
 
@@ -126,7 +127,7 @@ def build_app(settings: Settings) -> Litestar:
     """The application for these settings; it opens its pool and its gateway when it starts."""
     meters = health.Meters()
     templates = build_environment(Path(app.surfaces.__file__).parent, base_url=settings.base_url)
-    form_origins = [settings.stripe_base or STRIPE_CHECKOUT]
+    form_origins = [settings.stripe_base] if settings.stripe_base else [STRIPE_CHECKOUT, STRIPE_CONNECT]
     return Litestar(
         route_handlers=ROUTES,
         state=State({"settings": settings, "meters": meters, "csp": page_csp(form_origins), "hsts": is_https(settings.base_url)}),

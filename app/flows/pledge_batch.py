@@ -146,7 +146,7 @@ async def store_admitted(
         await act_as(conn, "rider", "pledged")
     now = await add_counted(conn, now, facts, new[to_tip:])
     born_now = [born(pledge, facts.now) for pledge in new]
-    await collect_fares(conn, now, [pledge for pledge in born_now[to_tip:] if pledge.state is PledgeState.CONFIRMED])
+    await collect_fares(conn, now, [pledge.id for pledge in born_now[to_tip:] if pledge.state is PledgeState.CONFIRMED])
     if any(pledge.card is not None for pledge in new):
         await tell_counts_within(conn, now)
     await tell(conn, "trip", trip.id)

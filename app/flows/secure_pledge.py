@@ -36,7 +36,7 @@ async def secure_within(conn: Connection, pledge: Pledge, card: SavedCard, *, no
     secured = await pledges.get_pledge(conn, pledge.id)
     assert secured is not None
     if promised:
-        await collect_fares(conn, trip, [secured])
+        await collect_fares(conn, trip, [secured.id])
     elif tips(trip, now):
         await confirm_within(conn, trip, tipped_by=pledge.id, now=now)
         secured = await pledges.get_pledge(conn, pledge.id)
