@@ -25,10 +25,12 @@ from app.domain.notifications.jobs import MailServer, SmtpServer, send_mail
 from app.domain.notifications.letters import build_letter_environment
 from app.domain.partners.jobs import deliver_webhook
 from app.domain.partners.sending import WebhookClient
+from app.domain.payments.dispute_store import alarm_stuck_disputes
 from app.domain.payments.gateway import GatewayError, PaymentGateway
 from app.domain.payments.payouts.store import alarm_stuck_payouts
 from app.domain.payments.store import alarm_stuck
 from app.domain.payments.stripe_gateway import StripeGateway
+from app.flows.answer_dispute import answer_by_itself, look_up_dispute, send_evidence
 from app.flows.capacity_deadline import end_capacity
 from app.flows.charge_payment import charge_payment
 from app.flows.close_book import close_book
@@ -42,7 +44,9 @@ from app.flows.expire_offer import expire_offer
 from app.flows.expire_trip import expire_trip
 from app.flows.freeze_demand import freeze_demand
 from app.flows.lapse_pledge import end_hold
+from app.flows.learn_of_dispute import remind_of_dispute
 from app.flows.look_up_payment import look_up_payment
+from app.flows.reconcile import reconcile_daily, reconcile_wanted
 from app.flows.record_position import purge_positions
 from app.flows.replace_card import forget_card
 from app.flows.retry_webhook import retry_webhook
@@ -52,6 +56,7 @@ from app.flows.send_payout import send_payout
 from app.flows.send_refund import look_up_refund, send_refund
 from app.flows.solve_event import solve_event
 from app.flows.stripe_news import poll_stripe, work_on_inbox
+from app.flows.tend_waitlist import tend_waitlist
 from app.flows.want_plan import start_replan
 from app.main import pace_for, stripe_base_for
 from app.settings import Settings
@@ -61,6 +66,7 @@ SWEEP_EVERY_S = 5.0
 INBOX_EVERY_S = 0.5
 POLL_EVERY_S = 10.0
 PURGE_EVERY_S = 3600.0
+RECONCILE_EVERY_S = 60.0  # asks whether the last run is a day old
 TIMERS_AT_ONCE = 8
 PAUSE_S, MAX_PAUSE_S = 5.0, 60.0
 MAX_JOB_ATTEMPTS = 8
@@ -85,6 +91,8 @@ JOBS: dict[str, Work] = {
     "charge_payment": lambda w, subject: charge_payment(w.pool, subject, gateway=w.gateway),
     "close_charge": lambda w, subject: close_payment(w.pool, subject, gateway=w.gateway),
     "send_refund": lambda w, subject: send_refund(w.pool, subject, gateway=w.gateway),
+    "reconcile": lambda w, subject: reconcile_wanted(w.pool, subject, gateway=w.gateway),
+    "send_evidence": lambda w, subject: send_evidence(w.pool, subject, gateway=w.gateway),
     "detach_card": lambda w, subject: detach_card(w.pool, subject, gateway=w.gateway),
     "forget_card": lambda w, subject: forget_card(w.pool, subject, gateway=w.gateway),
     "deliver_webhook": lambda w, subject: deliver_webhook(w.pool, subject, client=w.webhooks),
@@ -104,16 +112,20 @@ TIMERS: dict[str, Work] = {
     "duty_start": lambda w, subject: close_overdue_manifest(w.pool, duty_id=subject),
     "duty_end": lambda w, subject: complete_duty(w.pool, duty_id=subject),
     "webhook_try": lambda w, subject: retry_webhook(w.pool, subject),
+    "waitlist": lambda w, subject: tend_waitlist(w.pool, subject, secret=w.settings.secret),
     "booking_close": lambda w, subject: close_booking(w.pool, subject),
     "capacity_deadline": lambda w, subject: end_capacity(w.pool, subject),
     "offer_expiry": lambda w, subject: expire_offer(w.pool, subject),
     "replan": lambda w, subject: start_replan(w.pool, subject),
+    "dispute_answer": lambda w, subject: answer_by_itself(w.pool, subject),
+    "dispute_reminder": lambda w, subject: remind_of_dispute(w.pool, subject),
+    "dispute_lookup": lambda w, subject: look_up_dispute(w.pool, subject, gateway=w.gateway),
     "payout": lambda w, subject: send_payout(w.pool, subject, gateway=w.gateway),
     "reversal": lambda w, subject: reverse_payout(w.pool, subject, gateway=w.gateway),
     "book_close": lambda w, subject: close_book(w.pool, subject),
     "refund_lookup": lambda w, subject: look_up_refund(w.pool, subject, gateway=w.gateway),
 }
-CONCURRENCY = {"solve_event": 1, "charge_payment": 8}
+CONCURRENCY = {"solve_event": 1, "charge_payment": 20}
 
 
 async def fire_due(wiring: Wiring) -> int:
@@ -158,7 +170,7 @@ async def sweep(wiring: Wiring) -> None:
     """Due timers, and what has been in flight too long."""
     await fire_due(wiring)
     async with transaction(wiring.pool) as conn:
-        alarms = await alarm_stuck(conn) + await alarm_stuck_payouts(conn)
+        alarms = await alarm_stuck(conn) + await alarm_stuck_payouts(conn) + await alarm_stuck_disputes(conn)
     if alarms:
         log.error("payments.stuck", count=alarms)
 
@@ -190,6 +202,7 @@ async def work(wiring: Wiring, stop: asyncio.Event) -> None:
         tasks.create_task(repeat(INBOX_EVERY_S, stop, "inbox", partial(work_on_inbox, wiring.pool, gateway=wiring.gateway)))
         tasks.create_task(repeat(POLL_EVERY_S, stop, "poll", partial(poll_stripe, wiring.pool, gateway=wiring.gateway)))
         tasks.create_task(repeat(PURGE_EVERY_S, stop, "purge", partial(purge_positions, wiring.pool)))
+        tasks.create_task(repeat(RECONCILE_EVERY_S, stop, "reconcile", partial(reconcile_daily, wiring.pool, gateway=wiring.gateway)))
         await stop.wait()
 
 

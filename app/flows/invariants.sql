@@ -19,11 +19,18 @@ FROM payments p LEFT JOIN LATERAL (
     WHERE t.kind = 'charge' AND t.cause = p.id AND e.account = 'stripe:clearing' AND e.currency = p.currency) l ON true
 WHERE l.posted IS DISTINCT FROM CASE WHEN p.state IN ('succeeded', 'disputed', 'won', 'lost') THEN p.amount_minor END
 UNION ALL
-SELECT r.id::text, format('refund is %s over %s %s, it is posted as %s', r.state, r.amount_minor, r.currency, coalesce((-l.posted)::text, 'nothing'))
-FROM refunds r LEFT JOIN LATERAL (
-    SELECT sum(e.amount_minor) AS posted FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
-    WHERE t.kind = 'refund' AND t.cause = r.id AND e.account = 'stripe:clearing' AND e.currency = r.currency) l ON true
-WHERE l.posted IS DISTINCT FROM CASE WHEN r.state = 'succeeded' THEN -r.amount_minor END;
+SELECT r.id::text, format('refund is %s over %s %s, it is posted as %s', r.state, r.amount_minor, r.currency, -l.posted)
+FROM refunds r CROSS JOIN LATERAL (
+    SELECT coalesce(sum(e.amount_minor), 0) AS posted FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
+    WHERE t.kind IN ('refund', 'refund_failed') AND e.account = 'stripe:clearing' AND e.currency = r.currency
+        AND t.cause IN (SELECT r.id UNION ALL SELECT f.id FROM refund_failures f WHERE f.refund_id = r.id)) l
+WHERE l.posted <> CASE WHEN r.state = 'succeeded' THEN -r.amount_minor ELSE 0 END
+UNION ALL
+SELECT d.id::text, format('dispute is %s, %s %s of it still stand as withdrawn', d.state, l.held, d.currency)
+FROM disputes d CROSS JOIN LATERAL (
+    SELECT coalesce(sum(e.amount_minor), 0) AS held FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
+    WHERE t.cause = d.id AND e.account = 'stripe:disputed') l
+WHERE d.state = 'lost' AND l.held <> 0 OR l.held < 0;
 
 -- I02 confirmed once, in time, at the minimum
 SELECT c.trip_id::text AS subject, format('%s confirmations', count(*)) AS detail
@@ -236,7 +243,8 @@ FROM (
     UNION ALL SELECT 'refund', id, state FROM refunds UNION ALL SELECT 'offer', id, state FROM offers
     UNION ALL SELECT 'payee', id, state FROM payees UNION ALL SELECT 'payout', id, state FROM payouts
     UNION ALL SELECT 'reversal', id, state FROM payout_reversals
-    UNION ALL SELECT 'incident', id, state FROM incidents) present
+    UNION ALL SELECT 'transfer', id, state FROM transfers UNION ALL SELECT 'waitlist', id, state FROM waitlist
+    UNION ALL SELECT 'incident', id, state FROM incidents UNION ALL SELECT 'dispute', id, state FROM disputes) present
 LEFT JOIN (
     SELECT DISTINCT ON (a.machine, a.subject_id) a.machine, a.subject_id, a.to_state
     FROM audit a WHERE a.from_state <> a.to_state ORDER BY a.machine, a.subject_id, a.id DESC) ends
@@ -255,7 +263,7 @@ UNION ALL
 SELECT work.id::text, format('%s is %s and no job %s is queued', work.machine, work.state, work.entrypoint)
 FROM (
     SELECT 'payment' AS machine, id, state, 'charge_payment' AS entrypoint FROM payments WHERE state = 'due'
-    UNION ALL SELECT 'refund', id, state, 'send_refund' FROM refunds WHERE state = 'due'
+    UNION ALL SELECT 'refund', id, state, 'send_refund' FROM refunds WHERE state = 'due' AND held_by IS NULL
     UNION ALL SELECT 'mail', id, 'unsent', 'send_mail' FROM mails WHERE sent_at IS NULL) work
 WHERE NOT EXISTS (SELECT FROM pgqueuer j WHERE j.entrypoint = work.entrypoint AND j.payload = uuid_send(work.id))
 UNION ALL
@@ -264,10 +272,15 @@ FROM (
     SELECT 'trip' AS machine, id, state, 'trip_deadline' AS kind FROM trips WHERE state = 'open'
     UNION ALL SELECT 'pledge', id, state, 'pledge_hold' FROM pledges WHERE state = 'pending_card'
     UNION ALL SELECT 'offer', id, state, 'offer_expiry' FROM offers WHERE state = 'sent'
+    UNION ALL SELECT 'waitlist', trip_id, state, 'waitlist' FROM waitlist WHERE state = 'waiting'
+    UNION ALL SELECT 'transfer', id, state, 'transfer_expiry' FROM transfers WHERE state = 'offered'
     UNION ALL SELECT 'payout', id, state, 'payout' FROM payouts WHERE state IN ('due', 'submitting', 'unknown', 'failed')
     UNION ALL SELECT 'reversal', id, state, 'reversal' FROM payout_reversals WHERE state IN ('due', 'submitting', 'unknown')
     UNION ALL SELECT 'book', event_id, 'open', 'book_close' FROM books WHERE closed_at IS NULL
     UNION ALL SELECT 'payment', id, state, 'payment_lookup' FROM payments WHERE state IN ('submitting', 'unknown')
+    UNION ALL SELECT 'dispute', id, state, 'dispute_lookup' FROM disputes WHERE state IN ('submitting', 'unknown')
+    UNION ALL SELECT 'dispute', id, state, 'dispute_answer' FROM disputes
+        WHERE state = 'open' AND error_code = '' AND evidence_due_at - interval '11 hours' > busload_now()
     UNION ALL SELECT 'payment', id, state, 'payment_retry' FROM payments WHERE state IN ('retryable', 'needs_action')) wait
 WHERE NOT EXISTS (SELECT FROM timers m WHERE m.kind = wait.kind AND m.subject_id = wait.id AND m.fired_at IS NULL);
 
@@ -291,6 +304,10 @@ UNION ALL
 SELECT r.id::text, format('refund is %s since %s and nobody was alarmed', r.state, coalesce(r.submitted_at, r.created_at))
 FROM refunds r
 WHERE r.state IN ('submitting', 'unknown') AND r.alarmed_at IS NULL AND coalesce(r.submitted_at, r.created_at) < busload_now() - interval '15 minutes'
+UNION ALL
+SELECT d.id::text, format('evidence is %s since %s and nobody was alarmed', d.state, d.submitted_at)
+FROM disputes d
+WHERE d.state IN ('submitting', 'unknown') AND d.alarmed_at IS NULL AND d.submitted_at < busload_now() - interval '15 minutes'
 UNION ALL
 SELECT o.id::text, format('payout is %s since %s and nobody was alarmed', o.state, o.submitted_at)
 FROM payouts o

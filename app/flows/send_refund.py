@@ -4,17 +4,19 @@ from uuid import UUID
 
 from app.core.audit import act_as
 from app.core.clock import busload_now
-from app.core.database import Pool, transaction
+from app.core.database import Connection, Pool, transaction
 from app.core.live import tell
 from app.core.log import logger
 from app.core.timers import clear_timer, set_timer
 from app.domain.notifications.service import queue_mail
+from app.domain.payments import dispute_store as disputes
 from app.domain.payments import store as payments
 from app.domain.payments.gateway import GatewayError, GatewayRefused, PaymentGateway
 from app.domain.payments.gateway import RefundState as GatewayRefund
 from app.domain.payments.model import LOOKUP_AFTER, Payment, Refund, RefundState
 from app.domain.payments.service import record_refund
 from app.domain.pledges import store as pledges
+from app.flows.fail_refund import fail_later_within
 from app.flows.tell_money import arrival_of, card_of
 
 log = logger(__name__)
@@ -22,7 +24,10 @@ STATES = {"succeeded": RefundState.SUCCEEDED, "failed": RefundState.FAILED, "can
 
 
 async def send_refund(pool: Pool, refund_id: UUID, *, gateway: PaymentGateway) -> None:
-    """Sends a refund that is due (or was never answered). Any number of workers may be asked."""
+    """Sends a refund that is due, was never answered, or failed and is wanted again. Any number of workers may be asked.
+
+    One whose charge is disputed is held: the bank may give the money back, and the rider must not get it twice.
+    """
     async with transaction(pool) as conn:
         await act_as(conn, "worker", "refund")
         refund = await payments.claim_refund(conn, refund_id)
@@ -31,17 +36,23 @@ async def send_refund(pool: Pool, refund_id: UUID, *, gateway: PaymentGateway) -
         await set_timer(conn, "refund_lookup", refund.id, await busload_now(conn) + LOOKUP_AFTER)
         payment = await payments.get_payment(conn, refund.payment_id)
         assert payment is not None
-    await settle_refund(pool, refund, payment, *await ask(refund, payment, gateway=gateway))
+        bounced = frozenset(failure.refund_ref for failure in await disputes.list_refund_failures(conn, [refund.id]))
+    await settle_refund(pool, refund, payment, *await ask(refund, payment, bounced, gateway=gateway))
 
 
-async def ask(refund: Refund, payment: Payment, *, gateway: PaymentGateway) -> tuple[RefundState, str | None, str]:
-    """The refund at Stripe: the one an earlier attempt left there, else a new one. Never raises a gateway's error."""
+async def ask(refund: Refund, payment: Payment, bounced: frozenset[str], *, gateway: PaymentGateway) -> tuple[RefundState, str | None, str]:
+    """The refund at Stripe: the one an earlier attempt left there, else a new one. Never raises a gateway's error.
+
+    `bounced` are those that a bank sent back before: each sending is an object of its own at Stripe, under a key of its own.
+    """
     assert payment.intent_ref is not None, "only what was charged is refunded"
+    key = f"refund-{refund.id}" if refund.sending == 1 else f"refund-{refund.id}-{refund.sending}"
     try:
-        found = await gateway.find_refunds(intent_ref=payment.intent_ref, refund_id=str(refund.id)) if refund.attempts > 1 else []
+        at_stripe = await gateway.find_refunds(intent_ref=payment.intent_ref, refund_id=str(refund.id)) if refund.attempts > 1 else []
+        found = [one for one in at_stripe if one.ref not in bounced]
         answer: GatewayRefund = found[0] if found else await gateway.create_refund(
             refund_id=str(refund.id), intent_ref=payment.intent_ref, amount_minor=refund.amount_minor,
-            metadata={"busload_reason": refund.reason}, idempotency_key=f"refund-{refund.id}",
+            metadata={"busload_reason": refund.reason}, idempotency_key=key,
         )  # fmt: skip
     except GatewayRefused as refused:
         log.exception("refund.refused", refund_id=str(refund.id), code=refused.code)
@@ -49,12 +60,17 @@ async def ask(refund: Refund, payment: Payment, *, gateway: PaymentGateway) -> t
     except GatewayError as lost:
         log.warning("refund.unknown", refund_id=str(refund.id), error=type(lost).__name__)
         return RefundState.UNKNOWN, None, type(lost).__name__
-    return STATES.get(answer.status, RefundState.UNKNOWN), answer.ref, ""
+    return STATES.get(answer.status, RefundState.UNKNOWN), answer.ref, answer.failure_reason or ""
 
 
 async def settle_refund(pool: Pool, refund: Refund, payment: Payment, state: RefundState, refund_ref: str | None, error_code: str) -> None:
-    """Stores what became of it; a refund that went through is posted once and told."""
+    """Stores what became of it; a refund that went through is posted once and told.
+
+    One that Stripe made and a bank has sent back already moved money both ways: both movements are posted.
+    """
     async with transaction(pool) as conn:
+        came_back = state is RefundState.FAILED and refund_ref is not None
+        state = RefundState.SUCCEEDED if came_back else state
         await act_as(conn, "worker", f"refund {state.value}")
         if not await payments.settle_refund(conn, refund.id, state=state.value, refund_ref=refund_ref, error_code=error_code):
             return
@@ -64,19 +80,28 @@ async def settle_refund(pool: Pool, refund: Refund, payment: Payment, state: Ref
         await clear_timer(conn, "refund_lookup", refund.id)
         if state is not RefundState.SUCCEEDED:
             return
-        await record_refund(conn, payment, refund.id, refund.amount_minor, refund_ref)
+        await record_refund(conn, payment, await cause_of(conn, refund), refund.amount_minor, refund_ref)
         pledge = await pledges.get_pledge(conn, payment.reference)
-        if pledge is not None:
+        if came_back:
+            assert refund_ref is not None
+            await fail_later_within(conn, refund, payment, refund_ref=refund_ref, reason=error_code)
+        elif pledge is not None:
             await tell(conn, "pledge", pledge.id)
             await queue_mail(
-                conn, dedupe_key=f"refund:{refund.id}", recipient=pledge.email, template="refund_sent", locale=pledge.locale,
-                subject_id=pledge.id,
+                conn, dedupe_key=f"refund:{refund.id}:{refund.sending}", recipient=pledge.email, template="refund_sent",
+                locale=pledge.locale, subject_id=pledge.id,
                 data={
                     "pledge_id": str(pledge.id), "name": pledge.name, "code": pledge.public_code, "amount_minor": refund.amount_minor,
                     "currency": refund.currency, "card": await card_of(conn, pledge, payment), "reason": refund.reason,
                     **await arrival_of(conn, pledge),
                 },
             )  # fmt: skip
+
+
+async def cause_of(conn: Connection, refund: Refund) -> UUID:
+    """What the movement of this sending is posted under: the refund itself, or the failure that it is sent again after."""
+    failures = await disputes.list_refund_failures(conn, [refund.id])
+    return failures[-1].id if failures else refund.id
 
 
 async def look_up_refund(pool: Pool, refund_id: UUID, *, gateway: PaymentGateway) -> None:

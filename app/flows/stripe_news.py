@@ -8,11 +8,15 @@ from app.domain.payments import store as payments
 from app.domain.payments.gateway import GatewayError, NotFound, PaymentGateway, StripeEvent
 from app.domain.pledges import store as pledges
 from app.flows.card_saved import look_at_card_page
+from app.flows.learn_of_dispute import learn_of_dispute
+from app.flows.learn_of_fee import learn_of_fee
+from app.flows.learn_of_refund import learn_of_refund
 from app.flows.look_up_payment import learn_of_intent
 from app.flows.onboard_payee import learn_of_account
 
 log = logger(__name__)
 PAGE = 100
+PAGES_AT_ONCE = 10  # a stadium's charges make some 100 events a second: one page every ten seconds would fall behind by hours
 
 
 async def store_event(pool: Pool, event: StripeEvent, *, polled: bool) -> bool:
@@ -55,16 +59,33 @@ async def work_on_event(pool: Pool, type_: str, object_ref: str, *, gateway: Pay
             await learn_of_intent(pool, object_ref, gateway=gateway)
         elif type_ == "account.updated":
             await learn_of_account(pool, object_ref, gateway=gateway)
+        elif type_.startswith("charge.dispute."):
+            await learn_of_dispute(pool, object_ref, gateway=gateway)
+        elif type_.startswith(("refund.", "charge.refund.")):
+            await learn_of_refund(pool, object_ref, gateway=gateway)
+        elif type_ in {"charge.succeeded", "charge.updated"}:
+            await learn_of_fee(pool, object_ref, gateway=gateway)
     except NotFound:
         log.info("stripe_event.object_gone", type=type_)
 
 
 async def poll_stripe(pool: Pool, *, gateway: PaymentGateway) -> int:
-    """Reads the events that no webhook brought; returns how many were new."""
+    """Reads the events that no webhook brought; returns how many were new. Reads on while there are more, some pages at a time."""
+    new = 0
+    for _ in range(PAGES_AT_ONCE):
+        found = await read_page(pool, gateway=gateway)
+        async with transaction(pool) as conn:
+            new += sum([await payments.store_stripe_event(conn, event, polled=True) for event in found])
+        if len(found) < PAGE:
+            break
+    return new
+
+
+async def read_page(pool: Pool, *, gateway: PaymentGateway) -> list[StripeEvent]:
+    """The page of events that follows the newest one read."""
     async with transaction(pool) as conn:
         after = await payments.newest_polled_event(conn)
     try:
-        found = await gateway.list_events(after_ref=after, limit=PAGE)
+        return await gateway.list_events(after_ref=after, limit=PAGE)
     except NotFound:  # Stripe keeps events for 30 days; after a longer silence we read from its oldest
-        found = await gateway.list_events(after_ref=None, limit=PAGE)
-    return sum([await store_event(pool, event, polled=True) for event in found])
+        return await gateway.list_events(after_ref=None, limit=PAGE)

@@ -25,6 +25,9 @@ FLASHES = {
     "proposed": ("Thank you. An organiser will look at the stop.", "good"),
     "opened": ("The trip is on sale.", "good"),
     "cancelled": ("Cancelled. Everyone concerned has been told.", "info"),
+    "comparing": ("A worker compares the ledger with Stripe now. Look again in a moment.", "info"),
+    "sent_again": ("The refund is being sent once more.", "good"),
+    "evidence_sent": ("The evidence is on its way to the bank.", "good"),
     "dispatched": ("Booking is closed; the plan is being made.", "good"),
 }
 

@@ -64,12 +64,13 @@ class IntentState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RefundState(msgspec.Struct, frozen=True, kw_only=True):
-    """A refund as the provider holds it now; `refund_id` is ours, from the metadata."""
+    """A refund as the provider holds it now; `refund_id` is ours, from the metadata. `failure_reason`: why a bank sent it back."""
 
     ref: str
     status: RefundStatus
     amount_minor: int
     refund_id: str | None
+    failure_reason: str | None
 
 
 class StripeEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +85,11 @@ class StripeEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BalanceTransaction(msgspec.Struct, frozen=True, kw_only=True):
-    """One movement of our balance at the provider: net = amount - fee, signed (a refund is negative)."""
+    """One movement of our balance at the provider: net = amount - fee, signed (a refund is negative).
+
+    `source_ref` is the charge, refund, dispute, transfer or reversal that moved it; of that object, when the list showed it,
+    `source_reference` is our id in its metadata and `charge_ref` the charge it is about.
+    """
 
     ref: str
     type: str
@@ -93,6 +98,8 @@ class BalanceTransaction(msgspec.Struct, frozen=True, kw_only=True):
     net_minor: int
     currency: str
     source_ref: str | None
+    source_reference: str | None
+    charge_ref: str | None
     created_at: datetime
 
 
@@ -126,7 +133,10 @@ class ReversalState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DisputeState(msgspec.Struct, frozen=True, kw_only=True):
-    """A charge contested at the bank. Evidence counts until `evidence_due_at`."""
+    """A charge contested at the bank. Evidence counts until `evidence_due_at`; `submissions` says how often some was sent.
+
+    `movements` are what it has moved of our balance so far: the withdrawal with its fee, and what came back. An inquiry moves nothing.
+    """
 
     ref: str
     status: DisputeStatus
@@ -136,6 +146,8 @@ class DisputeState(msgspec.Struct, frozen=True, kw_only=True):
     intent_ref: str | None
     charge_ref: str
     evidence_due_at: datetime | None
+    submissions: int
+    movements: list[BalanceTransaction]
 
 
 class GatewayError(Exception):
@@ -289,8 +301,10 @@ class PaymentGateway(Protocol):
         """Check a webhook's signature over the raw body and read its hint. No network. Raises SignatureInvalid."""
         ...
 
-    async def list_balance_transactions(self, *, after_ref: str | None, limit: int) -> list[BalanceTransaction]:
-        """Up to `limit` (1-100) movements that came after `after_ref`, oldest first; from the beginning for None."""
+    async def list_balance_transactions(
+        self, *, after_ref: str | None, limit: int, since: datetime | None = None
+    ) -> list[BalanceTransaction]:
+        """Up to `limit` (1-100) movements that came after `after_ref`, oldest first; from the beginning (or `since`) for None."""
         ...
 
     async def create_connect_account(self, *, operator_id: str, email: str, country: str, idempotency_key: str) -> ConnectAccount:
@@ -299,6 +313,10 @@ class PaymentGateway(Protocol):
 
     async def fetch_connect_account(self, account_ref: str) -> ConnectAccount:
         """Raises NotFound."""
+        ...
+
+    async def create_onboarding_link(self, account_ref: str, *, return_url: str, refresh_url: str) -> str:
+        """The address of the page where the account's owner tells the provider what it wants to know. Valid for minutes."""
         ...
 
     async def create_transfer(
@@ -315,10 +333,6 @@ class PaymentGateway(Protocol):
         ...
 
     async def find_transfers(self, *, account_ref: str, payout_id: str) -> list[TransferState]:
-    async def create_onboarding_link(self, account_ref: str, *, return_url: str, refresh_url: str) -> str:
-        """The address of the page where the account's owner tells the provider what it wants to know. Valid for minutes."""
-        ...
-
         """All transfers to the account that carry `payout_id`, newest first."""
         ...
 
@@ -328,6 +342,10 @@ class PaymentGateway(Protocol):
         """Take back part or all of a transfer. Raises GatewayRefused when the operator's balance does not carry it."""
         ...
 
+    async def find_reversals(self, *, transfer_ref: str, reversal_id: str) -> list[ReversalState]:
+        """All reversals of the transfer that carry `reversal_id`, newest first."""
+        ...
+
     async def fetch_dispute(self, dispute_ref: str) -> DisputeState:
         """Raises NotFound."""
         ...
@@ -335,7 +353,3 @@ class PaymentGateway(Protocol):
     async def submit_dispute_evidence(self, dispute_ref: str, *, evidence: dict[str, str], idempotency_key: str) -> DisputeState:
         """Answer a dispute, once: fields as the provider names them (`access_activity_log`, `uncategorized_text` ...)."""
         ...
-    async def find_reversals(self, *, transfer_ref: str, reversal_id: str) -> list[ReversalState]:
-        """All reversals of the transfer that carry `reversal_id`, newest first."""
-        ...
-

@@ -79,9 +79,39 @@ REFUND_MACHINE = Machine(
         R.DUE: frozenset({R.SUBMITTING}),
         R.SUBMITTING: frozenset({R.SUCCEEDED, R.FAILED, R.UNKNOWN}),
         R.UNKNOWN: frozenset({R.SUCCEEDED, R.FAILED, R.SUBMITTING}),
+        R.SUCCEEDED: frozenset({R.FAILED}),  # days later, when the rider's bank sends the money back
         R.FAILED: frozenset({R.SUBMITTING}),
     },
 )
+
+
+IN_DOUBT = frozenset({R.SUBMITTING, R.UNKNOWN})
+
+
+class DisputeState(StrEnum):
+    """A dispute's own way; its payment is `disputed` from the first to the last. `unknown`: evidence sent, and nobody answered."""
+
+    OPEN = "open"
+    SUBMITTING = "submitting"
+    UNKNOWN = "unknown"
+    UNDER_REVIEW = "under_review"
+    WON = "won"
+    LOST = "lost"
+
+
+D = DisputeState
+DISPUTE_MACHINE = Machine(
+    "dispute",
+    births=frozenset({D.OPEN}),
+    arrows={
+        D.OPEN: frozenset({D.SUBMITTING, D.UNDER_REVIEW, D.WON, D.LOST}),
+        D.SUBMITTING: frozenset({D.UNDER_REVIEW, D.UNKNOWN, D.OPEN, D.WON, D.LOST}),
+        D.UNKNOWN: frozenset({D.UNDER_REVIEW, D.SUBMITTING, D.OPEN, D.WON, D.LOST}),
+        D.UNDER_REVIEW: frozenset({D.WON, D.LOST}),
+    },
+)
+ANSWERABLE = frozenset({D.OPEN})
+DECIDED = frozenset({D.WON, D.LOST})
 
 
 class Payment(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,7 +155,10 @@ class NewPayment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True):
-    """Money going back for one payment and one reason."""
+    """Money going back for one payment and one reason.
+
+    `sending` counts up when a failed one is sent again; one that is `held_by` a dispute is not sent.
+    """
 
     id: UUID
     payment_id: UUID
@@ -135,10 +168,34 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     state: RefundState
     refund_ref: str | None
     attempts: int
+    sending: int
+    held_by: UUID | None
     submitted_at: datetime | None
     settled_at: datetime | None
     error_code: str
     created_at: datetime
+
+
+class Dispute(msgspec.Struct, frozen=True, kw_only=True):
+    """A charge contested at the rider's bank. `note` is the organiser's own text, `evidence` what was sent, by Stripe's field names."""
+
+    id: UUID
+    payment_id: UUID
+    dispute_ref: str
+    charge_ref: str
+    amount_minor: int
+    currency: str
+    reason: str
+    state: DisputeState
+    evidence_due_at: datetime | None
+    note: str
+    evidence: dict[str, str]
+    attempts: int
+    submitted_at: datetime | None
+    submitted_by: str
+    error_code: str
+    closed_at: datetime | None
+    opened_at: datetime
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -83,6 +83,20 @@ async def list_payments_of(conn: Connection, references: Sequence[UUID]) -> list
     )
 
 
+async def list_payments_by_id(conn: Connection, payment_ids: Sequence[UUID]) -> list[Payment]:
+    """These payments."""
+    return await fetch_all(
+        conn,
+        Payment,
+        """
+        SELECT id, reference, purpose, book, amount_minor, currency, description, state, customer_ref, payment_method_ref, intent_ref,
+            charge_ref, attempts, next_attempt_at, collect_until, submitted_at, settled_at, error_code, decline_code, created_at
+        FROM payments WHERE id = ANY($1::uuid[]) ORDER BY id
+        """,
+        list(payment_ids),
+    )
+
+
 async def list_payments_in_book(conn: Connection, book: str) -> list[Payment]:
     """Every payment of a book, the newest first."""
     return await fetch_all(
@@ -269,10 +283,25 @@ async def list_refunds_of(conn: Connection, payment_ids: Sequence[UUID]) -> list
         conn,
         Refund,
         """
-        SELECT id, payment_id, reason, amount_minor, currency, state, refund_ref, attempts, submitted_at, settled_at, error_code, created_at
+        SELECT id, payment_id, reason, amount_minor, currency, state, refund_ref, attempts, sending, held_by, submitted_at, settled_at,
+            error_code, created_at
         FROM refunds WHERE payment_id = ANY($1::uuid[]) ORDER BY id
         """,
         list(payment_ids),
+    )
+
+
+async def list_refunds_waiting(conn: Connection, *, limit: int = 200) -> list[Refund]:
+    """Refunds that wait for a person or a bank: failed, or held by a dispute; the newest first."""
+    return await fetch_all(
+        conn,
+        Refund,
+        """
+        SELECT id, payment_id, reason, amount_minor, currency, state, refund_ref, attempts, sending, held_by, submitted_at, settled_at,
+            error_code, created_at
+        FROM refunds WHERE state = 'failed' OR (state = 'due' AND held_by IS NOT NULL) ORDER BY id DESC LIMIT $1
+        """,
+        limit,
     )
 
 
@@ -282,7 +311,8 @@ async def get_refund(conn: Connection, refund_id: UUID) -> Refund | None:
         conn,
         Refund,
         """
-        SELECT id, payment_id, reason, amount_minor, currency, state, refund_ref, attempts, submitted_at, settled_at, error_code, created_at
+        SELECT id, payment_id, reason, amount_minor, currency, state, refund_ref, attempts, sending, held_by, submitted_at, settled_at,
+            error_code, created_at
         FROM refunds WHERE id = $1
         """,
         refund_id,
@@ -290,22 +320,23 @@ async def get_refund(conn: Connection, refund_id: UUID) -> Refund | None:
 
 
 async def claim_refund(conn: Connection, refund_id: UUID) -> Refund | None:
-    """Takes a refund for an attempt; None when it is under way elsewhere or done."""
+    """Takes a refund for an attempt; None when it is under way elsewhere, done, held by a dispute, or failed and nobody wants it again."""
     return await fetch_maybe(
         conn,
         Refund,
         """
-        UPDATE refunds SET state = 'submitting', attempts = attempts + 1, submitted_at = busload_now()
-        WHERE id = $1 AND state IN ('due', 'unknown', 'failed')
-        RETURNING id, payment_id, reason, amount_minor, currency, state, refund_ref, attempts, submitted_at, settled_at, error_code,
-            created_at
+        UPDATE refunds SET state = 'submitting', attempts = attempts + 1, submitted_at = busload_now(), send_again = false,
+            sending = sending + CASE WHEN state = 'failed' THEN 1 ELSE 0 END, alarmed_at = NULL
+        WHERE id = $1 AND held_by IS NULL AND (state IN ('due', 'unknown') OR (state = 'failed' AND send_again))
+        RETURNING id, payment_id, reason, amount_minor, currency, state, refund_ref, attempts, sending, held_by, submitted_at, settled_at,
+            error_code, created_at
         """,
         refund_id,
     )
 
 
 async def settle_refund(conn: Connection, refund_id: UUID, *, state: str, refund_ref: str | None, error_code: str) -> bool:
-    """What became of an attempt; False when it had been settled already."""
+    """What became of an attempt; False when it had been settled already. Sent again, a refund has another object at Stripe."""
     done = await conn.fetchval(
         """
         UPDATE refunds SET state = $2, refund_ref = coalesce($3, refund_ref), error_code = $4,

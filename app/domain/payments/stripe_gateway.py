@@ -267,8 +267,14 @@ class StripeGateway:
     async def verify_webhook(self, payload: bytes, signature: str, secret: str, now: datetime, tolerance_s: int = 300) -> StripeEvent:
         return verified_event(payload, signature, secret, now, tolerance_s)
 
-    async def list_balance_transactions(self, *, after_ref: str | None, limit: int) -> list[BalanceTransaction]:
-        params: BalanceTransactionListParams = {"limit": PAGE} if after_ref is None else {"ending_before": after_ref, "limit": limit}
+    async def list_balance_transactions(
+        self, *, after_ref: str | None, limit: int, since: datetime | None = None
+    ) -> list[BalanceTransaction]:
+        params: BalanceTransactionListParams = {"limit": PAGE if after_ref is None else limit, "expand": ["data.source"]}
+        if after_ref is not None:
+            params["ending_before"] = after_ref
+        if since is not None:
+            params["created"] = {"gte": int(since.timestamp())}
         return await _oldest_first(
             self._v1.balance_transactions.list_async(params), stripe_shapes.balance_transaction, after_ref=after_ref, limit=limit
         )
@@ -330,16 +336,16 @@ class StripeGateway:
             look=lambda: self.find_reversals(transfer_ref=transfer_ref, reversal_id=reversal_id),
         )
 
+    async def find_reversals(self, *, transfer_ref: str, reversal_id: str) -> list[ReversalState]:
+        found = await _all(self._v1.transfers.reversals.list_async(transfer_ref, {"limit": PAGE}), stripe_shapes.reversal_state)
+        return [one for one in found if one.reversal_id == reversal_id]
+
     async def fetch_dispute(self, dispute_ref: str) -> DisputeState:
         return await _asked(self._v1.disputes.retrieve_async(dispute_ref), stripe_shapes.dispute_state)
 
     async def submit_dispute_evidence(self, dispute_ref: str, *, evidence: dict[str, str], idempotency_key: str) -> DisputeState:
         return await _asked(
             self._v1.disputes.update_async(
-    async def find_reversals(self, *, transfer_ref: str, reversal_id: str) -> list[ReversalState]:
-        found = await _all(self._v1.transfers.reversals.list_async(transfer_ref, {"limit": PAGE}), stripe_shapes.reversal_state)
-        return [one for one in found if one.reversal_id == reversal_id]
-
                 dispute_ref,
                 {"evidence": cast("DisputeUpdateParamsEvidence", evidence), "submit": True},
                 {"idempotency_key": idempotency_key},

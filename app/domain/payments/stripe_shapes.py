@@ -72,6 +72,11 @@ class _Session(_Ref, frozen=True, kw_only=True):
     metadata: dict[str, str] | None = None
 
 
+class _Source(_Ref, frozen=True, kw_only=True):
+    metadata: dict[str, str] | None = None
+    charge: str | None = None
+
+
 class _Movement(_Ref, frozen=True, kw_only=True):
     type: str
     amount: int
@@ -79,7 +84,7 @@ class _Movement(_Ref, frozen=True, kw_only=True):
     net: int
     currency: str
     created: int
-    source: str | None = None
+    source: _Source | str | None = None
 
 
 class _Fee(_Ref, frozen=True, kw_only=True):
@@ -117,6 +122,7 @@ class _Intent(_Ref, frozen=True, kw_only=True):
 class _Refund(_Ref, frozen=True, kw_only=True):
     status: RefundStatus
     amount: int
+    failure_reason: str | None = None
     metadata: dict[str, str] | None = None
 
 
@@ -142,6 +148,7 @@ class _Reversal(_Ref, frozen=True, kw_only=True):
 
 class _EvidenceDetails(_Shape, frozen=True, kw_only=True):
     due_by: int | None = None
+    submission_count: int = 0
 
 
 class _Dispute(_Ref, frozen=True, kw_only=True):
@@ -152,6 +159,7 @@ class _Dispute(_Ref, frozen=True, kw_only=True):
     charge: str
     payment_intent: str | None = None
     evidence_details: _EvidenceDetails | None = None
+    balance_transactions: list[_Movement] = []
 
 
 class _EventObject(_Shape, frozen=True, kw_only=True):
@@ -213,11 +221,22 @@ def intent_state(raw: dict[str, Any]) -> IntentState:
 
 def refund_state(raw: dict[str, Any]) -> RefundState:
     refund = msgspec.convert(raw, _Refund)
-    return RefundState(ref=refund.id, status=refund.status, amount_minor=refund.amount, refund_id=(refund.metadata or {}).get(REFUND_ID))
+    return RefundState(
+        ref=refund.id,
+        status=refund.status,
+        amount_minor=refund.amount,
+        refund_id=(refund.metadata or {}).get(REFUND_ID),
+        failure_reason=refund.failure_reason,
+    )
 
 
 def balance_transaction(raw: dict[str, Any]) -> BalanceTransaction:
-    movement = msgspec.convert(raw, _Movement)
+    """From a balance transaction; of its source more than the id is read when `source` is expanded."""
+    return _movement(msgspec.convert(raw, _Movement))
+
+
+def _movement(movement: _Movement) -> BalanceTransaction:
+    source = movement.source if isinstance(movement.source, _Source) else None
     return BalanceTransaction(
         ref=movement.id,
         type=movement.type,
@@ -225,7 +244,9 @@ def balance_transaction(raw: dict[str, Any]) -> BalanceTransaction:
         fee_minor=movement.fee,
         net_minor=movement.net,
         currency=movement.currency,
-        source_ref=movement.source,
+        source_ref=movement.source.id if isinstance(movement.source, _Source) else movement.source or None,
+        source_reference=_our_id((source.metadata if source else None) or {}),
+        charge_ref=source.charge if source else None,
         created_at=_time(movement.created),
     )
 
@@ -265,7 +286,8 @@ def reversal_state(raw: dict[str, Any]) -> ReversalState:
 def dispute_state(raw: dict[str, Any]) -> DisputeState:
     """An inquiry counts as a dispute: `warning_closed` is one that came to nothing, so it is won."""
     dispute = msgspec.convert(raw, _Dispute)
-    due_by = dispute.evidence_details.due_by if dispute.evidence_details else None
+    details = dispute.evidence_details or _EvidenceDetails()
+    due_by = details.due_by
     return DisputeState(
         ref=dispute.id,
         status=DISPUTE_STATUSES[dispute.status],
@@ -275,6 +297,8 @@ def dispute_state(raw: dict[str, Any]) -> DisputeState:
         intent_ref=dispute.payment_intent,
         charge_ref=dispute.charge,
         evidence_due_at=_time(due_by) if due_by else None,
+        submissions=details.submission_count,
+        movements=[_movement(one) for one in dispute.balance_transactions],
     )
 
 
@@ -288,8 +312,13 @@ def stripe_event(raw: dict[str, Any] | bytes) -> StripeEvent:
         created_at=_time(event.created),
         object_ref=event.data.object.id or "",
         object_type=event.data.object.object,
-        reference=next((metadata[name] for name in OUR_IDS if name in metadata), None),
+        reference=_our_id(metadata),
     )
+
+
+def _our_id(metadata: dict[str, str]) -> str | None:
+    """Our id in an object's metadata."""
+    return next((metadata[name] for name in OUR_IDS if name in metadata), None)
 
 
 def _time(unix_s: int) -> datetime:

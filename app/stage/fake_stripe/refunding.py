@@ -15,7 +15,7 @@ EVIDENCE_WITHIN_S = 9 * 86_400
 def refund(world: World, charge: Charge, *, amount: int | None, reason: str | None, metadata: dict[str, str]) -> Refund:
     """Send back part or all of a charge at once. Raises Refusal when nothing or too little is left of it."""
     left = charge.amount - charge.amount_refunded
-    _require_refundable(charge, amount, left)
+    _require_refundable(world, charge, amount, left)
     amount = left if amount is None else amount
     refund_id = world.new_id("re")
     movement = balance.move(world, type="refund", amount=-amount, currency=charge.currency, source=refund_id)
@@ -42,10 +42,11 @@ def refund(world: World, charge: Charge, *, amount: int | None, reason: str | No
     return row
 
 
-def _require_refundable(charge: Charge, amount: int | None, left: int) -> None:
+def _require_refundable(world: World, charge: Charge, amount: int | None, left: int) -> None:
+    dispute = None if charge.dispute is None else world.books.get(Dispute, charge.dispute)
     if charge.status != "succeeded":
         raise Refusal(400, f"Charge {charge.id} has not succeeded.", code="charge_not_refundable")
-    if charge.dispute is not None:
+    if dispute is not None and dispute.status != "won":
         raise Refusal(400, f"Charge {charge.id} has been charged back.", code="charge_disputed")
     if left == 0:
         raise Refusal(400, f"Charge {charge.id} has already been refunded.", code="charge_already_refunded")

@@ -5,8 +5,29 @@ ACCOUNTS = {
     "riders:fares": "Riders' fares",
     "house:stripe_fees": "Stripe's fees",
     "house:subsidy": "Paid by the house",
+    "house:disputes": "Lost disputes and their fees",
+    "house:fees": "Our fee",
+    "house:bank": "At our own bank",
+    "stripe:disputed": "Withdrawn by banks",
+    "operators:payable": "Owed to operators",
+    "operators:receivable": "Owed by operators",
+    "partners:payable": "Owed to the partner",
 }
-MOVEMENTS = {"charge": "Charge", "charge_fee": "Stripe's fee", "refund": "Refund", "subsidy": "Subsidy"}
+MOVEMENTS = {
+    "charge": "Charge",
+    "charge_fee": "Stripe's fee",
+    "refund": "Refund",
+    "refund_failed": "Refund that came back",
+    "dispute": "Disputed: withdrawn by the bank",
+    "dispute_fee": "Fee of a dispute",
+    "dispute_fee_back": "Fee of a dispute, given back",
+    "dispute_won": "Dispute won: back at Stripe",
+    "dispute_lost": "Dispute lost",
+    "subsidy": "Subsidy",
+    "payout": "Payout",
+    "payout_reversal": "Payout taken back",
+    "hire": "Hire owed",
+}
 ACTORS = {
     "rider": "Rider",
     "timer": "A deadline",
