@@ -9,7 +9,7 @@ from app.core.log import logger
 from app.core.timers import set_timer
 from app.domain.payments import store as payments
 from app.domain.payments.gateway import GatewayError, IntentState, NotFound, PaymentGateway
-from app.domain.payments.model import LOOKUP_AFTER, Outcome, Payment, PaymentState, outcome_of
+from app.domain.payments.model import CHARGED, LOOKUP_AFTER, Outcome, Payment, PaymentState, outcome_of
 from app.domain.payments.service import apply_outcome, claim_attempt
 from app.domain.pledges import store as pledges
 from app.flows.charge_payment import attempt, unknown
@@ -89,7 +89,15 @@ async def try_again(pool: Pool, payment_id: UUID, *, gateway: PaymentGateway) ->
 
 
 async def learn_of_intent(pool: Pool, intent_ref: str, *, gateway: PaymentGateway) -> None:
-    """A hint (webhook, poller) about an intent: fetch it and settle what it shows. A stale hint changes nothing."""
+    """A hint (webhook, poller) about an intent: fetch it and settle what it shows. A stale hint changes nothing.
+
+    Of a charge that is known to have gone through an intent has nothing new to tell: that request is left to others.
+    """
+    async with transaction(pool) as conn:
+        payment_id = await payments.find_payment_by_intent(conn, intent_ref)
+        known = await payments.get_payment(conn, payment_id) if payment_id else None
+    if known is not None and known.state in CHARGED:
+        return
     intent = await gateway.fetch_payment_intent(intent_ref)
     async with transaction(pool) as conn:
         payment_id = await payments.find_payment_by_intent(conn, intent_ref) or our_id(intent)
