@@ -18,7 +18,7 @@ from app.surfaces.partner import api as partner_api
 from app.surfaces.partner import embedding, webhook_pages
 from app.surfaces.partner import pages as partner_pages
 from app.surfaces.rider import api as rider_api
-from app.surfaces.rider import browse_pages, calendar, passes, pledge_pages, tracking
+from app.surfaces.rider import browse_pages, calendar, passes, pledge_pages, receipt, tracking
 from app.surfaces.sign_in import demo
 from app.surfaces.sign_in import pages as sign_in_pages
 from app.surfaces.sign_in import passkeys as sign_in_passkeys
@@ -32,6 +32,7 @@ ROUTES: list[ControllerRouterHandler] = [
     *pledge_pages.ROUTES,
     *passes.ROUTES,
     *calendar.ROUTES,
+    *receipt.ROUTES,
     *tracking.ROUTES,
     *organiser_api.ROUTES,
     *organiser_pages.ROUTES,

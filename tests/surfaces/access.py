@@ -31,6 +31,7 @@ _LINES: dict[frozenset[str], str] = {
         GET /d/{token:str} | GET /d/{token:str}/sheet.pdf
         GET /p/{token:str} | GET /p/{token:str}/card-saved | POST /p/{token:str}/card | POST /p/{token:str}/approve
         GET /p/{token:str}/approved | POST /p/{token:str}/withdraw | POST /p/{token:str}/change | GET /p/{token:str}/pass
+        GET /p/{token:str}/receipt | GET /p/{token:str}/receipt.pdf
         GET /p/{token:str}/calendar.ics | GET /t/{token:str} | GET /t/{token:str}/now | GET /t/{token:str}/map.json
         GET /operator/offer/{token:str} | GET /operator/offer/{token:str}/map.json | POST /operator/offer/{token:str}/{answer:str}
     """,
@@ -44,6 +45,7 @@ _LINES: dict[frozenset[str], str] = {
     PLEDGE: """
         GET /api/pledges/{pledge_id:uuid} | POST /api/pledges/{pledge_id:uuid}/withdraw | POST /api/pledges/{pledge_id:uuid}/change
         POST /api/pledges/{pledge_id:uuid}/card | GET /api/pledges/{pledge_id:uuid}/passes
+        GET /api/pledges/{pledge_id:uuid}/receipt.pdf
     """,
     DRIVER: """
         GET /api/driver/manifest | POST /api/driver/check-ins | POST /api/driver/positions | POST /api/driver/incidents

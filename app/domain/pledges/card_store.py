@@ -79,3 +79,16 @@ async def list_set_aside(conn: Connection, pledge_id: UUID) -> list[SetAsideCard
 async def mark_forgotten(conn: Connection, card_id: UUID) -> None:
     """The card is no business of this pledge any more."""
     await conn.execute("UPDATE set_aside_cards SET forgotten_at = busload_now() WHERE id = $1 AND forgotten_at IS NULL", card_id)
+
+
+async def read_counted_at(conn: Connection, pledge_id: UUID) -> datetime | None:
+    """When the pledge's card was saved and it began to count."""
+    found: datetime | None = await conn.fetchval(
+        """
+        SELECT max(at) FROM audit
+        WHERE subject_id = $1 AND machine = 'pledge'
+            AND from_state IN ('', 'pending_card', 'lapsed') AND to_state IN ('active', 'confirmed')
+        """,
+        pledge_id,
+    )
+    return found

@@ -31,6 +31,7 @@ from app.flows.open_card_page import open_card_page
 from app.flows.withdraw_pledge import withdraw_pledge
 from app.settings import Settings
 from app.surfaces.rider.ladder import read_pledge_ladder
+from app.surfaces.rider.money import read_money, tell_money
 from app.surfaces.rider.reading import NO_PLEDGE
 from app.surfaces.rider.story import headline, price_note, story
 from app.surfaces.rider.views import TripView, view_event, view_trip
@@ -130,6 +131,7 @@ async def show_pledge(
     pledge = await find_pledge(pool, token)
     async with pool.acquire() as conn:
         sheet = await read_sheet(conn, pledge)
+        record = await read_money(conn, pledge, sheet.charges, sheet.refunds)
         way_back = await find_way_back(conn, request, pledge, sheet.trip.public_code)
         ladder = await read_pledge_ladder(conn, sheet.event, pledge, sheet.charges, sheet.refunds)
     return page(
@@ -144,7 +146,8 @@ async def show_pledge(
         event=view_event(sheet.event, settings.base_url),
         trip=view_trip(sheet.trip, pledge.currency, settings.base_url),
         headline=headline(pledge, sheet.trip, sheet.charges),
-        story=story(pledge, sheet.trip, sheet.event, sheet.charges, sheet.refunds),
+        story=story(pledge, sheet.trip, sheet.event),
+        money=tell_money(pledge, sheet.trip, sheet.event, record),
         settling=settling(sheet),
         price_note=price_note(pledge, sheet.refunds),
         way_back=way_back,

@@ -33,6 +33,8 @@ def headline(pledge: Pledge, trip: Trip, charges: list[Payment]) -> Headline:
     """The one thing the rider wants to know first."""
     amount = money(pledge.amount_minor, pledge.currency)
     by = stamp(trip.deadline_at, trip.zone)
+    promised = trip.state in PROMISED
+    held = stamp(pledge.hold_expires_at, trip.zone) if pledge.hold_expires_at else "now"
     waiting = next((c for c in charges if c.state in {C.NEEDS_ACTION, C.RETRYABLE}), None)
     if waiting is not None and pledge.state in {P.CONFIRMED, P.PAID}:
         until = stamp(waiting.collect_until, trip.zone)
@@ -40,13 +42,18 @@ def headline(pledge: Pledge, trip: Trip, charges: list[Payment]) -> Headline:
             return Headline(
                 title="Your bank wants your approval", text=f"One tap, and your seats are paid. They stay yours until {until}.", tone="wait"
             )
-        return Headline(
-            title="Your card did not work", text=f"Use another card or try again. Your seats stay yours until {until}.", tone="bad"
-        )
+        again = f"We try again on {stamp(waiting.next_attempt_at, trip.zone)}; you" if waiting.next_attempt_at else "You"
+        text = f"{again} can use another card or try this one again now. Your seats stay yours until {until}."
+        return Headline(title="Your card did not work", text=text, tone="bad")
     told = {
         P.PENDING_CARD: (
             "One step left: save your card",
-            f"Your seats are held for 15 minutes. You pay {amount} only if the trip is confirmed by {by}.",
+            f"Your seats are held until {held}. "
+            + (
+                f"The trip is confirmed: {amount} are charged at once."
+                if promised
+                else f"You pay {amount} only if it is confirmed by {by}."
+            ),
             "wait",
         ),
         P.ACTIVE: ("Your seats count", f"You pay {amount} only if the trip is confirmed by {by}. Otherwise nothing.", "good"),
@@ -78,15 +85,11 @@ def price_note(pledge: Pledge, refunds: list[Refund]) -> str:
     return "at most" if pledge.state in {P.PENDING_CARD, P.ACTIVE, P.CONFIRMED} else "not charged"
 
 
-def story(pledge: Pledge, trip: Trip, event: Event, charges: list[Payment], refunds: list[Refund]) -> list[Chapter]:
+def story(pledge: Pledge, trip: Trip, event: Event) -> list[Chapter]:
     """The pledge's past and, as long as it lives, what comes next."""
     chapters = [done("You pledged", stamp(pledge.created_at, trip.zone), f"{pledge.people} from {trip.origin}")]
-    if pledge.card_label:
-        chapters.append(done("Card saved", "", f"{pledge.card_label}. Saving it charged nothing."))
     if trip.state in PROMISED:
         chapters.append(done("The trip was confirmed", "", f"At least {trip.minimum} people are going."))
-    chapters += [charge_chapter(charge, trip.zone) for charge in charges]
-    chapters += [refund_chapter(refund, trip.zone) for refund in refunds]
     if pledge.state in {P.PENDING_CARD, P.ACTIVE} and trip.state is T.OPEN:
         chapters.append(
             ahead("Go or no-go", stamp(trip.deadline_at, trip.zone), f"The trip is confirmed the moment {trip.minimum} people are in.")
@@ -98,34 +101,6 @@ def story(pledge: Pledge, trip: Trip, event: Event, charges: list[Payment], refu
     if pledge.state in {P.CONFIRMED, P.PAID} and trip.state is T.CONFIRMED:
         chapters.append(ahead("Buses and times", "", "You get your departure time and boarding pass by mail."))
     return chapters
-
-
-def charge_chapter(charge: Payment, zone: str) -> Chapter:
-    """What became of a charge."""
-    amount = money(charge.amount_minor, charge.currency)
-    settled = stamp(charge.settled_at, zone) if charge.settled_at else ""
-    if charge.state is C.SUCCEEDED:
-        return done(f"{amount} charged", settled, "Your receipt is in your mail.")
-    if charge.state is C.NEEDS_ACTION:
-        return Chapter(title=f"{amount}: your bank asks first", meta="", text="Approve it and you are done.", tone="wait", state="ahead")
-    if charge.state is C.RETRYABLE:
-        again = f"We try again on {stamp(charge.next_attempt_at, zone)}." if charge.next_attempt_at else "Use another card."
-        return Chapter(title=f"{amount} could not be charged", meta="", text=again, tone="bad", state="ahead")
-    if charge.state in {C.VOID, C.ABANDONED}:
-        return done(f"{amount} was not charged", settled, "")
-    if charge.state in {C.DISPUTED, C.WON, C.LOST}:
-        return done(f"{amount} is disputed at your bank", settled, "")
-    return ahead(f"{amount} is being charged", "", "This takes a moment.")
-
-
-def refund_chapter(refund: Refund, zone: str) -> Chapter:
-    """What goes back."""
-    amount = money(refund.amount_minor, refund.currency)
-    if refund.state is RefundState.SUCCEEDED:
-        return done(
-            f"{amount} refunded", stamp(refund.settled_at, zone) if refund.settled_at else "", "Banks take 5 to 10 working days to show it."
-        )
-    return ahead(f"{amount} is going back to you", "", "")
 
 
 def done(title: str, meta: str, text: str) -> Chapter:

@@ -38,7 +38,7 @@ PAGES: dict[str, set[str]] = {
     "passer-by": {
         "/", "/e/{code:str}", "/trips/{code:str}", "/trips/{code:str}/propose-stop", "/sign-in", "/sign-in/{token:str}",
     },
-    "rider": {"/pledges", "/account", "/p/{token:str}", "/p/{token:str}/pass", "/t/{token:str}"},
+    "rider": {"/pledges", "/account", "/p/{token:str}", "/p/{token:str}/pass", "/p/{token:str}/receipt", "/t/{token:str}"},
     "operator": {
         "/operator", "/operator/offers/{offer_id:uuid}", "/operator/offer/{token:str}", "/operator/duties", "/operator/fleet",
         "/operator/vehicles/{vehicle_id:uuid}", "/operator/drivers",
