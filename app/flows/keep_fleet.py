@@ -14,7 +14,7 @@ from app.core.ids import new_id
 from app.core.inputs import LONGEST_NOTE, LONGEST_PHONE, is_line, is_moment
 from app.domain.accounts.model import looks_like_email
 from app.domain.fleet import store
-from app.domain.fleet.model import Availability, Depot, Driver, RateCard, SpanKind, Vehicle
+from app.domain.fleet.model import Availability, Depot, Driver, PayTerms, RateCard, SpanKind, Vehicle
 
 MAX_MINOR = 100_000_000
 LONGEST_PLATE = 20
@@ -45,6 +45,15 @@ class CardWish(msgspec.Struct, frozen=True, kw_only=True):
     standby_per_h_minor: int
     minimum_minor: int
     second_driver_minor: int
+
+
+async def set_pay_terms(pool: Pool, operator_id: UUID, terms: PayTerms, *, actor: str) -> None:
+    """How an operator is paid for duties that end from now on. Raises NotFound."""
+    async with transaction(pool) as conn:
+        await act_as(conn, actor, "pay terms set")
+        if not await store.set_pay_terms(conn, operator_id, terms):
+            raise NotFound("There is no such operator.", code="unknown_operator")
+        await record_change(conn, "operator", operator_id, "pay terms", {"vat_bp": terms.vat_bp, "reserve_bp": terms.reserve_bp})
 
 
 async def add_depot(pool: Pool, *, operator_id: UUID, name: str, lat: float, lon: float, actor: str) -> Depot:

@@ -9,14 +9,16 @@ from app.surfaces.driver import pages as driver_pages
 from app.surfaces.open_data import api as open_data_api
 from app.surfaces.open_data import reference
 from app.surfaces.operator import api as operator_api
-from app.surfaces.operator import fleet_api, fleet_pages
+from app.surfaces.operator import fleet_api, fleet_pages, statement_api, statement_pages
 from app.surfaces.operator import pages as operator_pages
 from app.surfaces.organiser import api as organiser_api
-from app.surfaces.organiser import dispatch_api, dispatch_pages, doctor, money_pages
+from app.surfaces.organiser import dispatch_api, dispatch_pages, doctor, money_pages, payout_api, payout_pages
 from app.surfaces.organiser import pages as organiser_pages
 from app.surfaces.partner import api as partner_api
 from app.surfaces.partner import embedding, webhook_pages
 from app.surfaces.partner import pages as partner_pages
+from app.surfaces.partner import statement_api as partner_statement_api
+from app.surfaces.partner import statement_pages as partner_statement_pages
 from app.surfaces.rider import api as rider_api
 from app.surfaces.rider import browse_pages, calendar, passes, pledge_pages, receipt, tracking
 from app.surfaces.sign_in import demo
@@ -40,12 +42,18 @@ ROUTES: list[ControllerRouterHandler] = [
     *dispatch_api.ROUTES,
     *dispatch_pages.ROUTES,
     *doctor.ROUTES,
+    *payout_api.ROUTES,
+    *payout_pages.ROUTES,
     *operator_api.ROUTES,
     *fleet_api.ROUTES,
     *operator_pages.ROUTES,
     *fleet_pages.ROUTES,
+    *statement_api.ROUTES,
+    *statement_pages.ROUTES,
     *partner_api.ROUTES,
     *partner_pages.ROUTES,
+    *partner_statement_api.ROUTES,
+    *partner_statement_pages.ROUTES,
     *webhook_pages.ROUTES,
     *embedding.ROUTES,
     *open_data_api.ROUTES,

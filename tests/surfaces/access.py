@@ -57,6 +57,10 @@ _LINES: dict[frozenset[str], str] = {
         POST /api/stops/{stop_id:uuid}/decide | GET /api/organiser/events/{event_id:uuid}/trips
         GET /api/events/{event_id:uuid}/dispatch | POST /api/events/{event_id:uuid}/dispatch
         POST /api/events/{event_id:uuid}/shortfall/approve
+        GET /api/events/{event_id:uuid}/payouts | POST /api/events/{event_id:uuid}/payouts/cover
+        POST /api/duties/{duty_id:uuid}/corrections | PUT /api/operators/{operator_id:uuid}/pay-terms
+        GET /organiser/events/{code:str}/payouts | POST /organiser/events/{code:str}/payouts/cover
+        POST /organiser/events/{code:str}/duties/{duty_id:uuid}/correct
         POST /api/events/{event_id:uuid}/refund-ladder | POST /organiser/events/{code:str}/refund-ladder
         GET /organiser | GET /organiser/events/new | POST /organiser/events/new | GET /organiser/events/{code:str}
         POST /organiser/events/{code:str}/trips | POST /organiser/events/{code:str}/cancel | POST /organiser/stops/{stop_id:uuid}/decide
@@ -68,6 +72,7 @@ _LINES: dict[frozenset[str], str] = {
     OPERATORS: """
         GET /api/operator/offers | GET /api/operator/duties | GET /api/operator/depots | GET /api/operator/vehicles
         GET /api/operator/rate-cards | GET /api/operator/drivers
+        GET /api/operator/statements | GET /api/operator/payout-account | GET /operator/statements | GET /operator/statements.csv
         GET /operator | GET /operator/duties | GET /operator/fleet | GET /operator/drivers
     """,
     OPERATOR_A: """
@@ -84,8 +89,13 @@ _LINES: dict[frozenset[str], str] = {
         POST /operator/vehicles/{vehicle_id:uuid}/rate-cards | POST /operator/vehicles/{vehicle_id:uuid}/availability
         POST /operator/vehicles/{vehicle_id:uuid}/availability/{span_id:uuid}/remove | POST /operator/drivers
         POST /operator/drivers/{driver_id:uuid}/active
+        GET /api/operator/statements/{duty_id:uuid} | POST /api/operator/payout-account | POST /operator/payout-account
+        GET /operator/statements/{duty_id:uuid} | GET /operator/statements/{duty_id:uuid}/statement.pdf
     """,
-    PARTNERS: "GET /api/partner/events | GET /api/partner/keys | GET /api/partner/webhooks | GET /partner",
+    PARTNERS: """
+        GET /api/partner/events | GET /api/partner/keys | GET /api/partner/webhooks | GET /partner
+        GET /api/partner/statements | GET /api/partner/payout-account
+    """,
     PARTNER_A: """
         POST /api/partner/keys | PATCH /api/partner/keys/{key_id:uuid} | POST /api/partner/keys/{key_id:uuid}/revoke
         POST /api/partner/webhooks | POST /api/partner/webhooks/{endpoint_id:uuid}/disable
@@ -96,6 +106,8 @@ _LINES: dict[frozenset[str], str] = {
         GET /partner/{code:str}/webhooks | POST /partner/{code:str}/webhooks | GET /partner/{code:str}/webhooks/{endpoint_id:uuid}
         POST /partner/{code:str}/webhooks/{endpoint_id:uuid}/test | POST /partner/{code:str}/webhooks/{endpoint_id:uuid}/disable
         POST /partner/{code:str}/deliveries/{delivery_id:uuid}/replay
+        POST /api/partner/payout-account | GET /partner/{code:str}/statements | GET /partner/{code:str}/statements.csv
+        GET /partner/{code:str}/statements/{event:str}/statement.pdf | POST /partner/{code:str}/payout-account
     """,
 }
 

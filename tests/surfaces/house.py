@@ -12,9 +12,11 @@ from app.core.database import Connection, Pool
 from app.core.ids import derived_token, new_id, public_code, random_token, token_hash
 from app.domain.accounts.model import Role
 from app.domain.accounts.store import add_session, find_or_add_account
+from app.domain.events.store import lock_event
 from app.domain.partners.model import Partner
 from app.domain.partners.store import add_partner
 from app.flows.issue_manifests import issue_manifests_within
+from app.flows.owe_duty import owe_duty_within
 from tests.support.service import SECRET, Service, signed_in
 from tests.support.travel_world import add_duty, add_party, assign_driver, build_world, manage_token
 
@@ -48,6 +50,9 @@ async def open_house(service: Service) -> AsyncIterator[House]:
         drivers = [await assign_driver(conn, world, duty, name=DRIVER), await assign_driver(conn, world, other, name="Otto Other")]
         await issue_manifests_within(conn, world.event_id, cause="test")
         await conn.execute("UPDATE trips SET secured = 2 WHERE id = $1", world.trip_id)  # what the parties above amount to
+        event = await lock_event(conn, world.event_id)
+        assert event is not None
+        await owe_duty_within(conn, event, duty)
         rival = await _rival(conn)
         facts = await conn.fetchrow(
             "SELECT t.public_code AS trip, e.public_code AS event, o.id AS offer_id, o.vehicle_id, p.public_code AS pledge, p.email "
@@ -162,6 +167,14 @@ async def _made_by_owners(service: Service, clients: dict[str, httpx.AsyncClient
     """What operator A and partner A have entered themselves."""
     event = await service.event(partner_id=str(partner.id))
     desk, company = clients["partner A"], clients["operator A"]
+    await service.pool.execute(
+        """
+        INSERT INTO books (book, event_id, partner_id, currency, kept_minor, fee_minor, share_minor, closes_at)
+        VALUES ('event:' || $1::uuid, $1, $2, 'USD', 0, 0, 0, busload_now())
+        """,
+        UUID(event["id"]),
+        partner.id,
+    )
     key = (await desk.post("/api/partner/keys", json={"origins": [SITE]})).json()
     added = (await desk.post("/api/partner/webhooks", json={"url": "http://127.0.0.1:1/hush"})).json()
     endpoint_id = added["endpoint"]["id"]

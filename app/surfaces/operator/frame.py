@@ -4,7 +4,13 @@ from typing import Any
 
 from app.web.actors import Actor
 
-SECTIONS = (("/operator", "Offers"), ("/operator/duties", "Duties"), ("/operator/fleet", "Fleet"), ("/operator/drivers", "Drivers"))
+SECTIONS = (
+    ("/operator", "Offers"),
+    ("/operator/duties", "Duties"),
+    ("/operator/statements", "Statements"),
+    ("/operator/fleet", "Fleet"),
+    ("/operator/drivers", "Drivers"),
+)
 
 
 def frame_of(actor: Actor, current: str) -> dict[str, Any]:

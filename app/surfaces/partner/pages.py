@@ -21,7 +21,7 @@ from app.web.actors import Actor, CurrentActor
 from app.web.forms import read_form
 from app.web.pages import errors_by_field, page, see_other
 
-SECTIONS = (("", "Events"), ("/keys", "Keys"), ("/webhooks", "Webhooks"))
+SECTIONS = (("", "Events"), ("/statements", "Statements"), ("/keys", "Keys"), ("/webhooks", "Webhooks"))
 
 
 class OriginsForm(msgspec.Struct, frozen=True, kw_only=True):

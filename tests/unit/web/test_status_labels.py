@@ -16,6 +16,8 @@ TABLES = {
     "refund": "refunds",
     "offer": "offers",
     "stop": "stops",
+    "payout": "payouts",
+    "reversal": "payout_reversals",
     "incident": "incidents",
 }
 TONES = {"good", "info", "wait", "bad", "void", "mute", "live"}

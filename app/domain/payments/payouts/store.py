@@ -110,6 +110,18 @@ async def list_hires_of(conn: Connection, payee_ids: Sequence[UUID], *, since: d
     )
 
 
+async def list_hire_months(conn: Connection, payee_ids: Sequence[UUID]) -> list[str]:
+    """The months (UTC, `2026-11`) in which payees earned something, the newest first."""
+    rows = await conn.fetch(
+        """
+        SELECT DISTINCT to_char(accrued_at AT TIME ZONE 'UTC', 'YYYY-MM') AS month FROM hires
+        WHERE payee_id = ANY($1::uuid[]) ORDER BY month DESC LIMIT 60
+        """,
+        list(payee_ids),
+    )
+    return [row["month"] for row in rows]
+
+
 async def add_payout(
     conn: Connection, *, payout_id: UUID, kind: PayoutKind, reference: UUID, payee_id: UUID, book: str, currency: str, owed_minor: int,
     not_before_at: datetime,
