@@ -12,6 +12,7 @@ import msgspec
 from app.core.errors import Refusal
 from app.flows.approve_charge import approve_charge
 from app.flows.cancel_trip import cancel_trip
+from app.flows.reconcile import reconcile
 from app.stage.errors import StageError
 from app.stage.rehearsal.calling import until
 from tests.soak.books import CHARGED, audit, read_ours
@@ -29,6 +30,7 @@ CREATE, CONFIRM, REFUND = "POST /v1/payment_intents", "POST /v1/payment_intents/
 HELD_BACK = 3  # answers of each kind withheld before a worker dies; fewer than the charges made at once
 HELD_S = 30.0
 PATIENCE_S = 120.0
+ROUGHER = ("server_error_rate", "server_error_after_effect_rate", "lost_reply_rate", "decline_rate")
 REPLIES = ("server_error", "server_error_after_effect", "lost_reply", "slow_reply")
 
 
@@ -40,6 +42,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     seconds_between_kills: float
     seed: int
     forgettings: int = 3
+    rougher: float = 1.0  # times the rates of faults: a short run must meet each of them too
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +56,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     caught_in_flight: int
     in_flight_over_24_h: int
     keys_forgotten: int
+    over_limit: int
     faults: dict[str, int]
     double_charges: int
     unaccounted: int
@@ -60,6 +64,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     cents_apart: int
     violations: dict[str, int]
     spare_intents: int
+    movements_matched: int
+    movements_not_matched: int
     held_jobs: int
     simulated_days: float
     charges_per_s: float
@@ -95,7 +101,7 @@ class Soak:
             await town.stage("faults", {"clear": True, "rate_limited": False})
             fresh = await gather_crowd(town, "fresh", charges=plan.charges, dice=self.dice)
             old = await gather_crowd(town, "old", charges=plan.old_key_charges, dice=self.dice)
-            await town.stage("faults", {"rates": RATES, "rate_limited": True})
+            await town.stage("faults", {"rates": rates_of(plan), "rate_limited": True})
         with self.act("charging"):
             async with town.killing(plan.seconds_between_kills):
                 await self.charge(fresh, timeout_s=patience_s)
@@ -182,15 +188,23 @@ class Soak:
         await cancel_trip(self.town.pool, trip_id, actor="organiser", reason="The soak wants its money back.")
 
 
-async def run_soak(plan: Plan, *, told: Callable[[str], None] = print) -> tuple[Report, list[str]]:
+def rates_of(plan: Plan) -> dict[str, float]:
+    """The rates of a run."""
+    return {name: rate * plan.rougher if name in ROUGHER else rate for name, rate in RATES.items()}
+
+
+async def run_soak(
+    plan: Plan, *, told: Callable[[str], None] = print, server_dsn: str | None = None, template: str | None = None
+) -> tuple[Report, list[str]]:
     """Plays it; the report, and a line for each fault found."""
     began = time.monotonic()
-    async with private_town(seed=plan.seed) as town:
+    async with private_town(seed=plan.seed, server_dsn=server_dsn, template=template) as town:
         soak = Soak(town, plan, told)
         await soak.perform()
         with soak.act("audit"):
             books = await town.stage("books")
             found = await audit(town.pool, books)
+            compared = await reconcile(town.pool, gateway=town.gateway)
             ours = await read_ours(town.pool)
             async with town.pool.acquire() as conn:
                 held = await conn.fetchval("SELECT count(*) FROM pgqueuer WHERE status = 'failed'")
@@ -198,13 +212,16 @@ async def run_soak(plan: Plan, *, told: Callable[[str], None] = print) -> tuple[
     report = Report(
         charges=len(ours.payments), succeeded=sum(row.state in CHARGED for row in ours.payments),
         dropped=sum(row.pledge_state == "dropped" for row in ours.payments), refunds=len(ours.refunds), kills=town.kills,
-        caught_in_flight=town.caught, in_flight_over_24_h=soak.over_24_h, keys_forgotten=forgotten, faults=books["struck"],
+        caught_in_flight=town.caught, in_flight_over_24_h=soak.over_24_h, keys_forgotten=forgotten,
+        over_limit=books["struck"].pop("over_limit", 0), faults=books["struck"], movements_matched=compared.matched,
+        movements_not_matched=len(compared.findings) + len(compared.in_flight),
         double_charges=len(found.double_charges), unaccounted=len(found.unaccounted), unsettled=len(found.unsettled),
         cents_apart=max(found.cents_apart.values(), default=0), violations=found.violations, spare_intents=found.spare_intents,
         held_jobs=held, simulated_days=round(town.shift / timedelta(days=1), 1), charges_per_s=soak.charges_per_s,
         seconds=round(time.monotonic() - began, 1), seconds_of=soak.seconds_of, seed=plan.seed, missed=[],
     )  # fmt: skip
-    return msgspec.structs.replace(report, missed=missed(report, plan)), [*found.double_charges, *found.unaccounted, *found.unsettled]
+    faults = [*found.double_charges, *found.unaccounted, *found.unsettled, *(str(one) for one in compared.findings)]
+    return msgspec.structs.replace(report, missed=missed(report, plan)), faults
 
 
 def missed(report: Report, plan: Plan) -> list[str]:
@@ -212,6 +229,7 @@ def missed(report: Report, plan: Plan) -> list[str]:
     nothing = {
         "double_charges": report.double_charges, "unaccounted": report.unaccounted, "unsettled": report.unsettled,
         "cents_apart": report.cents_apart, "violations": sum(report.violations.values()), "held_jobs": report.held_jobs,
+        "movements_not_matched": report.movements_not_matched, "over_limit": report.over_limit,
     }  # fmt: skip
     happened = {
         "kills": report.kills, "in_flight_over_24_h": report.in_flight_over_24_h, "keys_forgotten": report.keys_forgotten,

@@ -50,6 +50,7 @@ def main(arguments: list[str]) -> int:
 
 def section(report: Report, plan: Plan) -> str:
     """What docs/benchmarks.md says of a run."""
+    nothing = [report.double_charges, report.unaccounted, report.cents_apart, report.movements_not_matched, sum(report.violations.values())]
     rows = [
         ("charges: first pass, with keys forgotten", f"{plan.charges:,}, {plan.old_key_charges:,}"),
         ("succeeded, dropped by the rules, refunds", f"{report.succeeded:,}, {report.dropped:,}, {report.refunds:,}"),
@@ -58,8 +59,10 @@ def section(report: Report, plan: Plan) -> str:
         ("requests under way while Stripe forgot their keys, keys forgotten", f"{report.in_flight_over_24_h}, {report.keys_forgotten:,}"),
         ("faults", ", ".join(f"{times:,} {name.replace('_', ' ')}" for name, times in sorted(report.faults.items()))),
         ("simulated days, seconds", f"{report.simulated_days:.1f}, {report.seconds:.0f}"),
-        ("double charges, unaccounted, cents apart, violations",
-            f"**{report.double_charges}, {report.unaccounted}, {report.cents_apart}, {sum(report.violations.values())}**"),
+        ("movements at Stripe that the reconciliation matched, requests beyond Stripe's limits",
+            f"{report.movements_matched:,}, {report.over_limit}"),
+        ("double charges, unaccounted, cents apart, movements not matched, violations",
+            f"**{', '.join(map(str, nothing))}**"),
     ]  # fmt: skip
     told = ", ".join(f"{name.removesuffix('_rate').replace('_', ' ')} {rate:g}" for name, rate in RATES.items())
     lines = [

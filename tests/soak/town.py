@@ -145,10 +145,11 @@ class Town:
 
 
 @contextlib.asynccontextmanager
-async def private_town(*, seed: int) -> AsyncIterator[Town]:
-    """The whole service, with a fake Stripe that enforces its limits."""
+async def private_town(*, seed: int, server_dsn: str | None = None, template: str | None = None) -> AsyncIterator[Town]:
+    """The whole service, with a fake Stripe that enforces its limits; server and template as of `private_stack`."""
+    options = ("--rate-limited", "--seed", str(seed))
     async with (
-        private_stack(stripe_options=("--rate-limited", "--seed", str(seed))) as stack,
+        private_stack(stripe_options=options, server_dsn=server_dsn, template=template) as stack,
         await open_pool(stack.dsn, min_size=2, max_size=14) as pool,
         httpx.AsyncClient(base_url=stack.stripe_url, timeout=120.0, trust_env=False) as stripe,
     ):
