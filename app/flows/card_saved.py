@@ -19,6 +19,7 @@ from app.domain.trips.model import SELLING, Trip, TripState
 from app.domain.trips.store import TripLock
 from app.flows.replace_card import replace_card_within
 from app.flows.secure_pledge import over_card_cap, secure_within
+from app.flows.wait_for_seats import read_kept_for_line
 
 log = logger(__name__)
 
@@ -116,7 +117,7 @@ async def readmit(conn: Connection, trip: Trip, pledge: Pledge, card: SavedCard)
     """A card saved after the hold lapsed: re-admitted if seats remain, else forgotten and the rider told."""
     now = await busload_now(conn)
     too_many = await over_card_cap(conn, trip.id, card.card_fingerprint, people=pledge.people)
-    room = pledge.people <= trip.room and not await pledges.has_live_twin(conn, pledge.id)
+    room = pledge.people <= trip.room - await read_kept_for_line(conn, trip) and not await pledges.has_live_twin(conn, pledge.id)
     if too_many or not room or not await takes_people(conn, trip, now):
         await pledges.set_card(conn, pledge.id, card)
         await enqueue_for(conn, "detach_card", [pledge.id])

@@ -21,10 +21,12 @@ from app.domain.payments.model import CHARGED, UNSETTLED, NewPayment, Payment
 from app.domain.payments.service import make_due, make_refund_due
 from app.domain.pledges import store as pledges
 from app.domain.pledges.model import HELD, LIVE, MAX_PEOPLE, MAX_PEOPLE_PER_CARD, Pledge, PledgeState
+from app.domain.pledges.waiting import check_line
 from app.domain.trips import store as trips
 from app.domain.trips.model import BOTH_LEGS, Trip, check_room, check_selling, price_for, tips
 from app.flows.confirm_trip import confirm_within
 from app.flows.secure_pledge import over_card_cap
+from app.flows.wait_for_seats import read_kept_for_line
 
 
 class PledgeChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,6 +118,7 @@ async def changed_party(conn: Connection, trip: Trip, pledge: Pledge, wish: Pled
     more = seats + wheelchairs - pledge.people
     if more > 0:
         check_room(trip, more)
+        check_line(more, room=trip.room, kept=await read_kept_for_line(conn, trip))
         if await over_card_cap(conn, trip.id, pledge.card_fingerprint, people=more):
             raise Conflict(f"One card carries at most {MAX_PEOPLE_PER_CARD} people of a trip.", code="card_limit")
     needs = pledge.needs if wish.needs is None else wish.needs.strip()[:1000]

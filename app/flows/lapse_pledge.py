@@ -14,6 +14,7 @@ from app.domain.notifications.service import queue_mail
 from app.domain.payments.gateway import GatewayError, PaymentGateway
 from app.domain.pledges import store as pledges
 from app.domain.pledges.model import Pledge, PledgeState
+from app.domain.pledges.waitlist_store import is_offer
 from app.domain.trips import store as trips
 from app.flows.card_saved import card_saved
 
@@ -69,8 +70,9 @@ async def lapse_pledge(pool: Pool, pledge_id: UUID) -> bool:
 
 
 async def tell_lapse(conn: Connection, pledge: Pledge, origin: str, trip_code: str) -> None:
-    """The rider learns that the seats went back on sale."""
+    """The rider learns that the seats went back on sale, or to the next in line."""
+    template = "waitlist_expired" if await is_offer(conn, pledge.id) else "pledge_lapsed"
     await queue_mail(
-        conn, dedupe_key=f"pledge-lapsed:{pledge.id}", recipient=pledge.email, template="pledge_lapsed", locale=pledge.locale,
+        conn, dedupe_key=f"pledge-lapsed:{pledge.id}", recipient=pledge.email, template=template, locale=pledge.locale,
         subject_id=pledge.id, data={"name": pledge.name, "code": pledge.public_code, "origin": origin, "trip": trip_code},
     )  # fmt: skip

@@ -36,8 +36,8 @@ async def open_card_page(pool: Pool, pledge_id: UUID, *, gateway: PaymentGateway
     try:
         session = await gateway.create_setup_session(
             reference=str(pledge.id), email=pledge.email, success_url=f"{manage_url}/card-saved?session={{CHECKOUT_SESSION_ID}}",
-            cancel_url=manage_url, expires_at=now + PAGE_LIFETIME, idempotency_key=card_page_key(pledge),
-            customer_ref=pledge.customer_ref,
+            cancel_url=manage_url, expires_at=max(now + PAGE_LIFETIME, pledge.hold_expires_at or now),
+            idempotency_key=card_page_key(pledge), customer_ref=pledge.customer_ref,
         )  # fmt: skip
     except GatewayError as error:
         log.warning("card_page.unavailable", pledge_id=str(pledge_id), error=type(error).__name__)

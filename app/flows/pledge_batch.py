@@ -30,6 +30,7 @@ from app.flows.confirm_trip import collect_fares, confirm_within
 from app.flows.pledge_tally import Facts, Tally
 from app.flows.pledge_wish import PlacedPledge, PledgeRequest
 from app.flows.tell_counts import tell_counts_within
+from app.flows.wait_for_seats import read_kept_for_line
 
 log = logger(__name__)
 Answer = PlacedPledge | Exception
@@ -129,6 +130,7 @@ async def read_facts(conn: Connection, trip: Trip, event: Event, requests: Seque
         cards=cards,
         people_on_card=await pledges.people_on_cards(conn, trip_id=trip.id, fingerprints=list(fingerprints)) if fingerprints else {},
         live_addresses=await pledges.find_live_addresses(conn, trip_id=trip.id, addresses=[r.email_normalised for r in requests]),
+        kept_for_line=await read_kept_for_line(conn, trip),
     )
 
 

@@ -10,6 +10,7 @@ from app.core.errors import Conflict, Invalid
 from app.core.ids import public_code
 from app.domain.events.model import Event, Stop, check_stop
 from app.domain.pledges.model import HOLD, MAX_PEOPLE_PER_CARD, NewPledge, PledgeState, SavedCard
+from app.domain.pledges.waiting import check_line
 from app.domain.trips.model import Trip, TripState, check_room, check_selling, price_for, tips
 from app.flows.pledge_wish import PledgeRequest
 
@@ -23,6 +24,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     cards: Mapping[UUID, SavedCard]
     people_on_card: Mapping[str, int]
     live_addresses: frozenset[str]
+    kept_for_line: int = 0
 
 
 class Tally:
@@ -42,6 +44,7 @@ class Tally:
         check_selling(self.trip, booking_closes_at=event.booking_closes_at, booking_closed=event.booking_closed_at is not None, now=now)
         check_stop(self._facts.stops, request.wish.stop_id)
         check_room(self.trip, request.wish.people)
+        check_line(request.wish.people, room=self.trip.room, kept=self._facts.kept_for_line)
         self._check_card(card, request.wish.people)
         price_minor = price_for(self.trip, request.wish.legs, self.trip.secured)
         if price_minor is None:

@@ -20,7 +20,7 @@ from app.surfaces.partner import pages as partner_pages
 from app.surfaces.partner import statement_api as partner_statement_api
 from app.surfaces.partner import statement_pages as partner_statement_pages
 from app.surfaces.rider import api as rider_api
-from app.surfaces.rider import browse_pages, calendar, passes, pledge_pages, receipt, tracking
+from app.surfaces.rider import browse_pages, calendar, passes, pledge_pages, receipt, tracking, waitlist_api, waitlist_pages
 from app.surfaces.sign_in import demo
 from app.surfaces.sign_in import pages as sign_in_pages
 from app.surfaces.sign_in import passkeys as sign_in_passkeys
@@ -36,6 +36,8 @@ ROUTES: list[ControllerRouterHandler] = [
     *calendar.ROUTES,
     *receipt.ROUTES,
     *tracking.ROUTES,
+    *waitlist_api.ROUTES,
+    *waitlist_pages.ROUTES,
     *organiser_api.ROUTES,
     *organiser_pages.ROUTES,
     *money_pages.ROUTES,

@@ -5,6 +5,7 @@ ANYBODY = frozenset({"*"})
 SIGNED_IN = frozenset({"rider", "operator A", "operator B", "partner A", "partner B", "organiser"})
 ORGANISER = frozenset({"organiser"})
 PLEDGE = frozenset({"rider A", "organiser"})
+WAITING = frozenset({"waiting A"})
 DRIVER = frozenset({"driver A", "driver B"})
 OPERATORS = frozenset({"operator A", "operator B"})
 OPERATOR_A = frozenset({"operator A"})
@@ -19,6 +20,7 @@ _LINES: dict[frozenset[str], str] = {
         GET /api/events | GET /api/events/{event_id:uuid} | GET /api/trips/{trip_id:uuid} | GET /api/trips/{trip_id:uuid}/live
         POST /api/trips/{trip_id:uuid}/stops | POST /api/trips/{trip_id:uuid}/pledges
         GET / | GET /e/{code:str} | GET /trips/{code:str} | GET /trips/{code:str}/board | GET /trips/{code:str}/map.json
+        GET /trips/{code:str}/waitlist | POST /trips/{code:str}/waitlist | POST /api/trips/{trip_id:uuid}/waitlist
         GET /trips/{code:str}/propose-stop | POST /trips/{code:str}/propose-stop | POST /trips/{code:str}/pledge
         GET /api/doctor | POST /api/stripe/webhook | POST /api/demo/sessions | GET /demo/{role:str} | GET /demo/{role:str}/{code:str}
         GET /w/{file:str} | GET /w/{version:str}/{file:str} | GET /w/events/{file:str} | GET /w/frame/{code:str}
@@ -31,12 +33,16 @@ _LINES: dict[frozenset[str], str] = {
         GET /d/{token:str} | GET /d/{token:str}/sheet.pdf
         GET /p/{token:str} | GET /p/{token:str}/card-saved | POST /p/{token:str}/card | POST /p/{token:str}/approve
         GET /p/{token:str}/approved | POST /p/{token:str}/withdraw | POST /p/{token:str}/change | GET /p/{token:str}/pass
+        GET /waitlist/{token:str} | POST /waitlist/{token:str}/leave
         GET /p/{token:str}/receipt | GET /p/{token:str}/receipt.pdf
         GET /p/{token:str}/calendar.ics | GET /t/{token:str} | GET /t/{token:str}/now | GET /t/{token:str}/map.json
+        GET /p/{token:str}/export.json | POST /p/{token:str}/erase | GET /erase/{token:str} | POST /erase/{token:str}
         GET /operator/offer/{token:str} | GET /operator/offer/{token:str}/map.json | POST /operator/offer/{token:str}/{answer:str}
     """,
+    WAITING: "GET /api/waitlist | POST /api/waitlist/leave",
     SIGNED_IN: """
         GET /pledges | GET /account | POST /account/passkeys/options | POST /account/passkeys | POST /account/sessions/end-others
+        GET /account/export.json | POST /account/erase
     """,
     OWN_ACCOUNT: """
         POST /account/passkeys/{passkey_id:uuid}/rename | POST /account/passkeys/{passkey_id:uuid}/remove
@@ -66,6 +72,14 @@ _LINES: dict[frozenset[str], str] = {
         POST /organiser/events/{code:str}/trips | POST /organiser/events/{code:str}/cancel | POST /organiser/stops/{stop_id:uuid}/decide
         GET /organiser/trips/{code:str} | POST /organiser/trips/{code:str}/open | POST /organiser/trips/{code:str}/ease
         POST /organiser/trips/{code:str}/cancel | GET /organiser/events/{code:str}/money | GET /organiser/events/{code:str}/money.csv
+        GET /api/organiser/money | GET /api/organiser/events/{event_id:uuid}/money | GET /api/organiser/events/{event_id:uuid}/ledger
+        GET /api/organiser/ledger/{transaction_id:uuid} | GET /api/organiser/disputes | GET /api/organiser/disputes/{dispute_id:uuid}
+        POST /api/organiser/disputes/{dispute_id:uuid}/answer | POST /api/organiser/refunds/{refund_id:uuid}/send-again
+        GET /api/organiser/reconciliation | POST /api/organiser/reconciliation
+        GET /organiser/money | POST /organiser/money/reconcile | GET /organiser/money/reconciliation.csv
+        GET /organiser/events/{code:str}/money/{table:str} | GET /organiser/events/{code:str}/ledger
+        GET /organiser/ledger/{transaction_id:uuid} | POST /organiser/refunds/{refund_id:uuid}/send-again
+        GET /organiser/disputes/{dispute_id:uuid} | POST /organiser/disputes/{dispute_id:uuid}/answer
         GET /organiser/events/{code:str}/dispatch | POST /organiser/events/{code:str}/dispatch
         GET /organiser/events/{code:str}/dispatch/map.json | POST /organiser/events/{code:str}/dispatch/approve
     """,

@@ -15,6 +15,7 @@ from app.domain.accounts.store import add_session, find_or_add_account
 from app.domain.events.store import lock_event
 from app.domain.partners.model import Partner
 from app.domain.partners.store import add_partner
+from app.domain.pledges.waitlist_store import add_waiting
 from app.flows.issue_manifests import issue_manifests_within
 from app.flows.owe_duty import owe_duty_within
 from tests.support.service import SECRET, Service, signed_in
@@ -54,6 +55,13 @@ async def open_house(service: Service) -> AsyncIterator[House]:
         assert event is not None
         await owe_duty_within(conn, event, duty)
         rival = await _rival(conn)
+        entry = new_id()
+        waiting_token = derived_token(SECRET, "waitlist", entry)
+        await add_waiting(
+            conn, entry_id=entry, trip_id=world.trip_id, event_id=world.event_id, stop_id=world.stops["chicago"], name=ADA,
+            email="wanda@wait.example", email_normalised="wanda@wait.example", locale="en", seats=2, wheelchairs=0,
+            legs=("outbound", "return"), token_hash=token_hash(waiting_token),
+        )  # fmt: skip
         facts = await conn.fetchrow(
             "SELECT t.public_code AS trip, e.public_code AS event, o.id AS offer_id, o.vehicle_id, p.public_code AS pledge, p.email "
             "FROM offers o JOIN pledges p ON p.id = $2 JOIN trips t ON t.id = p.trip_id JOIN events e ON e.id = p.event_id "
@@ -71,6 +79,7 @@ async def open_house(service: Service) -> AsyncIterator[House]:
         "rider": await _rider(pool, f"{eve.hex}@rider.example"),
         "operator A": await signed_in(pool, "a@coaches.example", Role.OPERATOR, operator_id=world.operator_id),
         "operator B": await signed_in(pool, "b@coaches.example", Role.OPERATOR, operator_id=rival),
+        "waiting A": waiting_token,
         "driver A": drivers[0][1],
         "driver B": drivers[1][1],
         "partner A": partner_token,
@@ -112,8 +121,20 @@ async def open_house(service: Service) -> AsyncIterator[House]:
                 "/p/": manage_token(ada),
                 "/t/": f"{facts['pledge']}-{derived_token(SECRET, 'pass', ada)}",
                 "/operator/offer/": offer_token,
+                "/waitlist/": waiting_token,
             },
-            told=(ADA, NEEDS, PLATE, DRIVER, facts["email"], owned["public_key"], owned["secret"], str(facts["offer_id"]), "hush.example"),
+            told=(
+                ADA,
+                "wanda@wait.example",
+                NEEDS,
+                PLATE,
+                DRIVER,
+                facts["email"],
+                owned["public_key"],
+                owned["secret"],
+                str(facts["offer_id"]),
+                "hush.example",
+            ),
         )
 
 

@@ -58,6 +58,7 @@ async def test_what_is_not_for_everybody_says_how_one_is_let_in(document: dict[s
         "get /api/trips/{trip_id}/live",
         "post /api/trips/{trip_id}/stops",
         "post /api/trips/{trip_id}/pledges",
+        "post /api/trips/{trip_id}/waitlist",
         "get /open/events/{code}/jsonld",
         "get /oembed",
         "post /api/demo/sessions",

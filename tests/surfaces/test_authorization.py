@@ -27,6 +27,7 @@ ROLES = [
     "rider B",
     "operator A",
     "operator B",
+    "waiting A",
     "driver A",
     "driver B",
     "partner A",
@@ -83,6 +84,7 @@ def json_bodies(house: House) -> dict[str, Any]:
         "PATCH /api/partner/keys/{key_id:uuid}": {"origins": ["https://evil.example"]},
         "POST /api/partner/payout-account": {"country": "US", **club},
         "POST /api/partner/webhooks": {"url": "http://127.0.0.1:1/", **club},
+        "POST /account/passkeys": {"credential": {}, "name": "Mine"},
     }
 
 
@@ -104,6 +106,7 @@ def form_bodies(house: House) -> dict[str, dict[str, str]]:
         "POST /operator/drivers/{driver_id:uuid}/active": {"active": "false"},
         "POST /operator/vehicles/{vehicle_id:uuid}/service": {"in_service": "false"},
         "POST /operator/duties/{duty_id:uuid}/drivers": {"driver_id": house.paths["driver_id"], "seat": "1"},
+        "POST /account/passkeys/{passkey_id:uuid}/rename": {"name": "Mine"},
     }
 
 
@@ -206,7 +209,7 @@ async def test_a_link_opens_only_what_it_was_made_for(house: House) -> None:
     assert await written(house.service.pool) == before
 
 
-@pytest.mark.parametrize("role", ["rider A", "operator A", "driver A", "partner A", "organiser"])
+@pytest.mark.parametrize("role", ["rider A", "waiting A", "operator A", "driver A", "partner A", "organiser"])
 async def test_who_is_let_in_gets_what_is_theirs(house: House, role: str) -> None:
     refused = []
     for route in [route for route, let_in in ACCESS.items() if role in let_in and route.startswith("GET ")]:

@@ -43,6 +43,38 @@ PLEDGE_MACHINE = Machine(
         P.PAID: frozenset({P.TRAVELLED, P.NO_SHOW, P.REFUNDED}),
     },
 )
+
+
+class TransferState(StrEnum):
+    """Seats on their way to another person: offered until they accept, the owner cancels, or the offer expires."""
+
+    OFFERED = "offered"
+    ACCEPTED = "accepted"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+TRANSFER_MACHINE = Machine(
+    "transfer",
+    births=frozenset({TransferState.OFFERED}),
+    arrows={TransferState.OFFERED: frozenset({TransferState.ACCEPTED, TransferState.CANCELLED, TransferState.EXPIRED})},
+)
+
+
+class WaitState(StrEnum):
+    """A party in a trip's waiting line. What becomes of seats it was offered is told by the pledge that holds them."""
+
+    WAITING = "waiting"
+    OFFERED = "offered"
+    LEFT = "left"
+    ENDED = "ended"
+
+
+WAITLIST_MACHINE = Machine(
+    "waitlist",
+    births=frozenset({WaitState.WAITING}),
+    arrows={WaitState.WAITING: frozenset({WaitState.OFFERED, WaitState.LEFT, WaitState.ENDED})},
+)
 HELD = frozenset({P.PENDING_CARD})
 SECURED = frozenset({P.ACTIVE, P.CONFIRMED, P.PAID})
 LIVE = HELD | SECURED

@@ -110,7 +110,7 @@ def check_room(trip: Trip, people: int) -> None:
     if people > trip.room:
         left = max(0, trip.room)
         some = f"Only {left} of {trip.cap} seats are left." if left else f"All {trip.cap} seats are taken."
-        raise TripFull(f"{some} Seats people do not pay for come back within 15 minutes; try fewer people or look again then.")
+        raise TripFull(f"{some} Seats people do not pay for come back within 15 minutes; try fewer people, or join the waiting list.")
 
 
 def tier_price(price_minor: int, tiers: Sequence[tuple[int, int]], people: int) -> int:

@@ -257,4 +257,4 @@ async def end_trip(request: Request[Any, Any, Any], code: FromPath[str], pool: N
     return see_other(f"/organiser/trips/{code}", flash="cancelled")
 
 
-ROUTES = [home, new_event, add_event, event_page, add_trip, end_event, decide, trip_page, open_it, ease, end_trip]
+ROUTES = [home, new_event, add_event, event_page, add_trip, set_ladder, end_event, decide, trip_page, open_it, ease, end_trip]

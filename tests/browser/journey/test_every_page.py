@@ -30,7 +30,10 @@ NO_PAGE = {
     "/p/{token:str}/approved": "sends the rider on to the pledge",
     "/demo/{role:str}": "signs in and sends on",
     "/demo/{role:str}/{code:str}": "signs in and sends on",
+    "/trips/{code:str}/waitlist": "tests/browser/journey/test_after_confirmation.py, which fills a trip",
+    "/waitlist/{token:str}": "tests/browser/journey/test_after_confirmation.py",
     "/api": "Swagger's reader, with a main landmark of its own: tests/browser/web/test_api_docs.py",
+    "/erase/{token:str}": "asked for by mail: tests/browser/account",
     "/partner": "sends the partner on to their own page",
     "/w/frame/{code:str}": "the widget alone: tests/browser/partner",
 }

@@ -33,10 +33,11 @@ async def cancel(service: Service, what: str, subject: dict[str, Any], key: str 
 
 
 async def test_an_event_that_moves_tells_every_rider_and_lets_the_paid_ones_leave_in_full(service: Service) -> None:
-    trip, leaves = await paid(service, seats=2)
-    stays = await service.pledged(trip)
+    trip = await service.trip(await service.event(refund_ladder=[]), minimum=1)
+    leaves, stays = await service.pledged(trip, seats=2), await service.pledged(trip)
     held = (await service.pledge(trip)).json()
-    assert (await withdraw(service, leaves)).json()["code"] == "pledge_confirmed"
+    await service.work("charge_payment")
+    assert (await service.show(leaves))["refund_now_minor"] == 0, "by its refund ladder nothing comes back"
     event = {"id": trip["event_id"]}
 
     answer = await move(service, event, starts_at=ARRIVE + timedelta(hours=2), venue_name="RFK Stadium")
@@ -56,11 +57,14 @@ async def test_an_event_that_moves_tells_every_rider_and_lets_the_paid_ones_leav
 
 
 async def test_the_free_exit_ends_after_a_week(service: Service) -> None:
-    trip, placed = await paid(service)
+    trip = await service.trip(await service.event(refund_ladder=[]), minimum=1)
+    placed = await service.pledged(trip)
+    await service.work("charge_payment")
     await move(service, {"id": trip["event_id"]}, venue_name="RFK Stadium")
+    assert (await service.show(placed))["refund_now_minor"] == 3200
     await service.jump(timedelta(days=7, seconds=5))
-    answer = await withdraw(service, placed)
-    assert (answer.status_code, answer.json()["code"]) == (409, "pledge_confirmed")
+    left = (await withdraw(service, placed)).json()
+    assert (left["state"], left["refunds"]) == ("refunded", []), "from then on the refund ladder holds"
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ TABLES = {
     "payout": "payouts",
     "reversal": "payout_reversals",
     "incident": "incidents",
+    "transfer": "transfers",
+    "waitlist": "waitlist",
 }
 TONES = {"good", "info", "wait", "bad", "void", "mute", "live"}
 
