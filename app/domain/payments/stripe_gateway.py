@@ -152,10 +152,12 @@ class StripeGateway:
             "metadata": metadata,
             "setup_intent_data": {"metadata": metadata},
         }
+        session_key = f"{idempotency_key}:session"
         if until is not None:
             page["expires_at"] = int(until.timestamp())
+            session_key += f":{page['expires_at']}"  # asked again after long, or by a clock set right, it is another page: another request
         session = await _past_stored_errors(
-            f"{idempotency_key}:session",
+            session_key,
             lambda key: _asked(self._v1.checkout.sessions.create_async(page, {"idempotency_key": key}), dict),
         )
         return SetupSession(
@@ -256,6 +258,9 @@ class StripeGateway:
         except GatewayRefused:
             if await _asked(self._v1.payment_methods.retrieve_async(payment_method_ref), lambda method: method.get("customer")) is not None:
                 raise
+
+    async def delete_customer(self, customer_ref: str) -> None:
+        await _asked(self._v1.customers.delete_async(customer_ref), dict)
 
     async def fetch_event(self, event_ref: str) -> StripeEvent:
         return await _asked(self._v1.events.retrieve_async(event_ref), stripe_shapes.stripe_event)

@@ -164,3 +164,18 @@ async def test_the_control_room_refuses_what_it_does_not_know(stripe: FakeStripe
         answer = await stripe.http.post(f"/_stage/{path}", json=body)
         assert answer.status_code == httpx.codes.BAD_REQUEST
         assert answer.json()["error"]
+
+
+async def test_a_page_asked_for_again_much_later_opens_though_the_first_answer_was_lost(stripe: FakeStripe) -> None:
+    key, now = uuid4().hex, datetime.now(UTC)
+
+    async def ask(expires_at: datetime) -> str:
+        page = await stripe.gateway.create_setup_session(
+            reference="pledge-late", email="late@example.org", success_url="http://127.0.0.1:1/ok?session={CHECKOUT_SESSION_ID}",
+            cancel_url="http://127.0.0.1:1/back", expires_at=expires_at, idempotency_key=key,
+        )  # fmt: skip
+        return page.id
+
+    first = await ask(now + timedelta(minutes=31))
+    assert await ask(now + timedelta(minutes=33)) == first
+    assert await ask(now + timedelta(minutes=90)) != first
