@@ -4,18 +4,26 @@ import asyncio
 import json
 import os
 import sys
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
 import click
+import msgspec
 
 from app.core.database import open_pool
 from app.core.errors import Refusal
 from app.core.migrate import migrate as migrate_database
+from app.domain.payments.gateway import GatewayError
+from app.domain.payments.reconcile_store import Reconciliation
+from app.domain.payments.stripe_gateway import StripeGateway
 from app.flows.doctor import Finding, examine
 from app.flows.grant_organiser import grant_organiser
+from app.flows.personal_data import Standing, erase_by_hand
+from app.flows.reconcile import reconcile as reconcile_now
 from app.main import serve as serve_web
+from app.main import stripe_base_for
 from app.settings import OPTIONAL, REQUIRED, Settings, SettingsFaulty, read_settings
 from app.worker import run_worker
 from solver import command as solver_command
@@ -135,6 +143,25 @@ def organiser_add(email: str) -> None:
 
 
 @main.command()
+@click.argument("email")
+def erase(email: str) -> None:
+    """Take everything personal about EMAIL out, or say what still needs it (exit status 3; done by itself when nothing does)."""
+
+    async def take_out() -> Standing:
+        async with await open_pool(database_url_or_exit(), min_size=1, max_size=2) as pool:
+            return await erase_by_hand(pool, email=email)
+
+    try:
+        standing = asyncio.run(take_out())
+    except Refusal as refused:
+        fail(refused.detail)
+    if not standing.is_done:
+        click.echo("Not yet; it will be done by itself once nothing needs the data:\n" + "\n".join(standing.sentences()))
+        sys.exit(3)
+    click.echo("Erased. The payment provider is told by the worker.")
+
+
+@main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def doctor(*, as_json: bool) -> None:
     """Check database, migrations, Stripe, mail, travel times and every invariant. Exit status 1 when something is wrong."""
@@ -149,6 +176,46 @@ def doctor(*, as_json: bool) -> None:
         for finding in findings:
             click.echo(f"{'ok ' if finding.ok else 'BAD'}  {finding.check}{': ' + finding.detail if finding.detail else ''}")
     sys.exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="Only what moved from then on, UTC; all without it.")
+def reconcile(*, as_json: bool, since: datetime | None) -> None:
+    """Match every balance transaction of Stripe to one movement of the ledger and back. Exit status 1 when something differs."""
+
+    async def compare() -> Reconciliation:
+        settings = settings_or_exit()
+        async with await open_pool(settings.database_url, min_size=1, max_size=2) as pool:
+            gateway = StripeGateway(api_key=settings.stripe_api_key, base_url=await stripe_base_for(pool, settings))
+            try:
+                return await reconcile_now(pool, gateway=gateway, since=since.replace(tzinfo=UTC) if since else None)
+            finally:
+                await gateway.aclose()
+
+    try:
+        found = asyncio.run(compare())
+    except GatewayError as error:
+        fail(f"Stripe could not be asked ({type(error).__name__}: {error}); nothing was compared")
+    click.echo(msgspec.json.encode(found).decode() if as_json else describe(found))
+    sys.exit(1 if found.findings else 0)
+
+
+def describe(found: Reconciliation) -> str:
+    """A comparison in words: each finding with what it is, where, and what to do."""
+    lines = []
+    for mark, findings in (("BAD", found.findings), ("..", found.in_flight)):
+        for one in findings:
+            where = [f"pledge {one.pledge_code}"] if one.pledge_code else []
+            where += [f"payment {one.payment_id}"] if one.payment_id else []
+            where += [f"ledger {one.transaction_id}"] if one.transaction_id else []
+            where += [ref for ref in (one.source_ref, one.movement_ref) if ref]
+            lines += [f"{mark}  {one.kind}: {one.what}", f"     where: {', '.join(where)}", f"     do:    {one.do}"]
+    lines.append(
+        f"{found.movements} movements at Stripe, {found.matched} matched, {len(found.findings)} differences, "
+        f"{len(found.in_flight)} still settling"
+    )
+    return "\n".join(lines)
 
 
 @main.command()

@@ -46,9 +46,10 @@ from app.flows.freeze_demand import freeze_demand
 from app.flows.lapse_pledge import end_hold
 from app.flows.learn_of_dispute import remind_of_dispute
 from app.flows.look_up_payment import look_up_payment
+from app.flows.personal_data import forget_customer
 from app.flows.reconcile import reconcile_daily, reconcile_wanted
-from app.flows.record_position import purge_positions
 from app.flows.replace_card import forget_card
+from app.flows.retention import keep_retention
 from app.flows.retry_webhook import retry_webhook
 from app.flows.reverse_payout import reverse_payout
 from app.flows.send_offers import send_offers
@@ -93,6 +94,7 @@ JOBS: dict[str, Work] = {
     "send_refund": lambda w, subject: send_refund(w.pool, subject, gateway=w.gateway),
     "reconcile": lambda w, subject: reconcile_wanted(w.pool, subject, gateway=w.gateway),
     "send_evidence": lambda w, subject: send_evidence(w.pool, subject, gateway=w.gateway),
+    "forget_customer": lambda w, subject: forget_customer(w.pool, subject, gateway=w.gateway),
     "detach_card": lambda w, subject: detach_card(w.pool, subject, gateway=w.gateway),
     "forget_card": lambda w, subject: forget_card(w.pool, subject, gateway=w.gateway),
     "deliver_webhook": lambda w, subject: deliver_webhook(w.pool, subject, client=w.webhooks),
@@ -201,7 +203,7 @@ async def work(wiring: Wiring, stop: asyncio.Event) -> None:
         tasks.create_task(repeat(SWEEP_EVERY_S, stop, "sweep", partial(sweep, wiring)))
         tasks.create_task(repeat(INBOX_EVERY_S, stop, "inbox", partial(work_on_inbox, wiring.pool, gateway=wiring.gateway)))
         tasks.create_task(repeat(POLL_EVERY_S, stop, "poll", partial(poll_stripe, wiring.pool, gateway=wiring.gateway)))
-        tasks.create_task(repeat(PURGE_EVERY_S, stop, "purge", partial(purge_positions, wiring.pool)))
+        tasks.create_task(repeat(PURGE_EVERY_S, stop, "purge", partial(keep_retention, wiring.pool)))
         tasks.create_task(repeat(RECONCILE_EVERY_S, stop, "reconcile", partial(reconcile_daily, wiring.pool, gateway=wiring.gateway)))
         await stop.wait()
 

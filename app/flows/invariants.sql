@@ -345,6 +345,16 @@ SELECT m.id::text, 'mail to an erased rider keeps the address'
 FROM accounts a JOIN pledges g ON g.account_id = a.id JOIN mails m ON m.subject_id = g.id
 WHERE a.erased_at IS NOT NULL AND m.recipient NOT LIKE '%@erased.invalid'
 UNION ALL
+SELECT g.id::text, 'erased pledge keeps personal data'
+FROM pledges g
+WHERE g.erased_at IS NOT NULL AND (g.name <> '' OR g.phone <> '' OR g.needs <> '' OR g.card_label <> '' OR g.card_fingerprint IS NOT NULL
+    OR g.email NOT LIKE '%@erased.invalid' OR g.email_normalised NOT LIKE '%@erased.invalid')
+UNION ALL
+SELECT a.id::text, 'erased account keeps a passkey or a role'
+FROM accounts a
+WHERE a.erased_at IS NOT NULL AND (EXISTS (SELECT FROM passkeys k WHERE k.account_id = a.id)
+    OR EXISTS (SELECT FROM account_roles r WHERE r.account_id = a.id))
+UNION ALL
 SELECT a.id::text, 'erased account keeps a saved card or an open session'
 FROM accounts a
 WHERE a.erased_at IS NOT NULL AND (EXISTS (SELECT FROM saved_cards c WHERE c.account_id = a.id)

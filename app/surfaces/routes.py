@@ -4,6 +4,7 @@ from litestar.types import ControllerRouterHandler
 
 from app.surfaces.account import pages as account_pages
 from app.surfaces.account import passkeys as account_passkeys
+from app.surfaces.account import your_data
 from app.surfaces.driver import api as driver_api
 from app.surfaces.driver import pages as driver_pages
 from app.surfaces.open_data import api as open_data_api
@@ -12,7 +13,7 @@ from app.surfaces.operator import api as operator_api
 from app.surfaces.operator import fleet_api, fleet_pages, statement_api, statement_pages
 from app.surfaces.operator import pages as operator_pages
 from app.surfaces.organiser import api as organiser_api
-from app.surfaces.organiser import dispatch_api, dispatch_pages, doctor, money_pages, payout_api, payout_pages
+from app.surfaces.organiser import dispatch_api, dispatch_pages, dispute_pages, doctor, money_api, money_pages, payout_api, payout_pages
 from app.surfaces.organiser import pages as organiser_pages
 from app.surfaces.partner import api as partner_api
 from app.surfaces.partner import embedding, webhook_pages
@@ -41,6 +42,8 @@ ROUTES: list[ControllerRouterHandler] = [
     *organiser_api.ROUTES,
     *organiser_pages.ROUTES,
     *money_pages.ROUTES,
+    *money_api.ROUTES,
+    *dispute_pages.ROUTES,
     *dispatch_api.ROUTES,
     *dispatch_pages.ROUTES,
     *doctor.ROUTES,
@@ -64,6 +67,7 @@ ROUTES: list[ControllerRouterHandler] = [
     *sign_in_passkeys.ROUTES,
     *account_pages.ROUTES,
     *account_passkeys.ROUTES,
+    *your_data.ROUTES,
     *demo.ROUTES,
     *webhooks_api.ROUTES,
 ]

@@ -41,44 +41,28 @@ CREATE TABLE erasures (
     id           uuid PRIMARY KEY DEFAULT uuidv7(),
     email        citext NOT NULL,                            -- itself erased when it is done
     asked_by     text NOT NULL CHECK (asked_by IN ('account', 'pledge', 'organiser')),
-    state        text NOT NULL CHECK (state IN ('asked', 'confirmed', 'done')),
+    state        text NOT NULL CHECK (state IN ('asked', 'confirmed', 'done', 'lapsed')),
     asked_at     timestamptz NOT NULL DEFAULT busload_now(),
     link_expires_at timestamptz NOT NULL,
     confirmed_at timestamptz,
     done_at      timestamptz,
-    CHECK (state <> 'done' OR email LIKE '%@erased.invalid')
+    CHECK (state NOT IN ('done', 'lapsed') OR email LIKE '%@erased.invalid')
 );
-CREATE INDEX erasures_open ON erasures (email) WHERE state <> 'done';
+CREATE INDEX erasures_open ON erasures (email) WHERE state IN ('asked', 'confirmed');
 INSERT INTO state_transitions VALUES
-    ('erasure', '', 'asked'), ('erasure', '', 'confirmed'), ('erasure', 'asked', 'confirmed'), ('erasure', 'confirmed', 'done');
+    ('erasure', '', 'asked'), ('erasure', '', 'confirmed'), ('erasure', 'asked', 'confirmed'), ('erasure', 'asked', 'lapsed'), ('erasure', 'confirmed', 'done');
 SELECT keep_machine('erasures', 'erasure');
 ALTER TABLE pledges ADD COLUMN erased_at timestamptz;
 
 -- What the law makes us keep of an erased rider who has paid or travelled, apart from everything that pages read.
 CREATE TABLE legal_retention (
     id         uuid PRIMARY KEY DEFAULT uuidv7(),
-    subject_id uuid NOT NULL,                                -- the pledge or driver
-    kind       text NOT NULL CHECK (kind IN ('booking', 'manifest_entry')),
+    subject_id uuid NOT NULL UNIQUE REFERENCES pledges,
     document   jsonb NOT NULL,
     stored_at  timestamptz NOT NULL DEFAULT busload_now(),
     keep_until timestamptz NOT NULL
 );
 CREATE INDEX legal_retention_old ON legal_retention (keep_until);
-CREATE INDEX legal_retention_subject ON legal_retention (subject_id);
-
--- Manifests stay as they are but for one thing: erasing takes a person's words out of the document, in a transaction that says so.
-CREATE FUNCTION guard_manifest() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF coalesce(current_setting('busload.erasing', true), '') <> 'on'
-        OR (NEW.id, NEW.duty_id, NEW.offer_id, NEW.version, NEW.cause, NEW.created_at)
-            IS DISTINCT FROM (OLD.id, OLD.duty_id, OLD.offer_id, OLD.version, OLD.cause, OLD.created_at) THEN
-        RAISE EXCEPTION 'manifests is append-only' USING ERRCODE = 'restrict_violation';
-    END IF;
-    RETURN NEW;
-END $$;
-DROP TRIGGER manifests_for_ever ON manifests;
-CREATE TRIGGER manifests_for_ever BEFORE DELETE OR TRUNCATE ON manifests FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER manifests_unchanged BEFORE UPDATE ON manifests FOR EACH ROW EXECUTE FUNCTION guard_manifest();
 
 -- A pledge that looks like fake demand: it holds its seats and counts for nothing until an organiser has looked at it.
 ALTER TABLE pledges ADD COLUMN held_for_review_at timestamptz, ADD COLUMN held_because text NOT NULL DEFAULT '',

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import httpx
@@ -18,6 +18,8 @@ from app.domain.partners.store import add_partner
 from app.domain.pledges.waitlist_store import add_waiting
 from app.flows.issue_manifests import issue_manifests_within
 from app.flows.owe_duty import owe_duty_within
+from app.flows.personal_data import token_of
+from app.flows.personal_data_store import add_erasure
 from tests.support.service import SECRET, Service, signed_in
 from tests.support.travel_world import add_duty, add_party, assign_driver, build_world, manage_token
 
@@ -121,6 +123,7 @@ async def open_house(service: Service) -> AsyncIterator[House]:
                 "/p/": manage_token(ada),
                 "/t/": f"{facts['pledge']}-{derived_token(SECRET, 'pass', ada)}",
                 "/operator/offer/": offer_token,
+                "/erase/": await _wish(pool),
                 "/waitlist/": waiting_token,
             },
             told=(
@@ -144,6 +147,13 @@ async def _rider(pool: Pool, email: str) -> str:
         account = await find_or_add_account(conn, email)
         await add_session(conn, account_id=account.id, token_hash=token_hash(token), expires_at=datetime(2100, 1, 1, tzinfo=UTC))
     return token
+
+
+async def _wish(pool: Pool) -> str:
+    """The token of somebody's wish to be forgotten."""
+    async with pool.acquire() as conn:
+        wish = await add_erasure(conn, email=f"{ADA[:3]}@gone.example", asked_by="account", state="asked", link_lifetime=timedelta(days=1))
+    return token_of(SECRET, wish.id)
 
 
 async def _account_of(pool: Pool, email: str) -> dict[str, str]:

@@ -289,6 +289,10 @@ class PaymentGateway(Protocol):
         """Forget a saved card. A card already detached is no error."""
         ...
 
+    async def delete_customer(self, customer_ref: str) -> None:
+        """Forget a customer and every card of theirs; charges made stay. Raises NotFound; one deleted before is no error."""
+        ...
+
     async def fetch_event(self, event_ref: str) -> StripeEvent:
         """Raises NotFound."""
         ...

@@ -182,6 +182,17 @@ BREAKS: list[tuple[str, str, str]] = [
         "an erased rider's pledge with an address",
         "UPDATE accounts SET erased_at = busload_now(), name = '', email = 'a1@erased.invalid'",
     ),
+    ("I15", "an erased pledge with a name", "UPDATE pledges SET erased_at = busload_now()"),
+    (
+        "I15",
+        "an erased account that can still sign in",
+        """
+        UPDATE accounts SET erased_at = busload_now(), name = '', email = 'a1@erased.invalid';
+        UPDATE pledges SET account_id = NULL;
+        INSERT INTO passkeys (account_id, credential_id, public_key, name, is_synced)
+        SELECT id, 'x', 'x', 'Phone', true FROM accounts LIMIT 1
+        """,
+    ),
 ]
 
 
