@@ -22,8 +22,8 @@ from app.flows.doctor import Finding, examine
 from app.flows.grant_organiser import grant_organiser
 from app.flows.personal_data import Standing, erase_by_hand
 from app.flows.reconcile import reconcile as reconcile_now
+from app.main import pace_for, stripe_base_for
 from app.main import serve as serve_web
-from app.main import stripe_base_for
 from app.settings import OPTIONAL, REQUIRED, Settings, SettingsFaulty, read_settings
 from app.worker import run_worker
 from solver import command as solver_command
@@ -187,7 +187,11 @@ def reconcile(*, as_json: bool, since: datetime | None) -> None:
     async def compare() -> Reconciliation:
         settings = settings_or_exit()
         async with await open_pool(settings.database_url, min_size=1, max_size=2) as pool:
-            gateway = StripeGateway(api_key=settings.stripe_api_key, base_url=await stripe_base_for(pool, settings))
+            gateway = StripeGateway(
+                api_key=settings.stripe_api_key,
+                base_url=await stripe_base_for(pool, settings),
+                pace=pace_for(pool, settings, riders_wait=False),
+            )
             try:
                 return await reconcile_now(pool, gateway=gateway, since=since.replace(tzinfo=UTC) if since else None)
             finally:

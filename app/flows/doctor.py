@@ -14,12 +14,14 @@ from app.core.clock import Mark, read_mark
 from app.core.database import Connection, set_up_connection
 from app.core.migrate import MIGRATIONS
 from app.domain.payments.gateway import GatewayError, NotFound
+from app.domain.payments.reconcile_store import last_run, seconds_unreconciled
 from app.domain.payments.stripe_gateway import StripeGateway
 from app.flows.invariants import read_invariants, violations_of
 from app.settings import Settings
 from solver.travel import Osrm, Place, TravelTimesError
 
 PATIENCE_S = 10.0
+UNCOMPARED_S = 30 * 3600.0  # a worker compares once a day
 SHOWN = 5
 
 
@@ -62,6 +64,7 @@ async def examine_database(conn: Connection, settings: Settings) -> list[Finding
         await look("Stripe key answers", lambda: check_stripe(conn, settings)),
         Finding(check="Stripe webhook secret present", ok=bool(settings.stripe_webhook_secret), detail=""),
         await look("travel-time provider answers", lambda: check_travel(conn, settings)),
+        await look("ledger and Stripe agree", lambda: check_reconciliation(conn)),
         await look("no job held", lambda: check_jobs(conn)),
         await look("no timer keeps failing", lambda: check_timers(conn)),
         *await examine_invariants(conn),
@@ -180,6 +183,19 @@ async def check_travel(conn: Connection, settings: Settings) -> str:
     async with httpx.AsyncClient(trust_env=False) as client:
         table = await Osrm(client, settings.osrm_url, timeout_s=PATIENCE_S).table(places)
     return f"{settings.osrm_url}: {table.distance_m[0][1]} m from the newest stop's venue to it"
+
+
+async def check_reconciliation(conn: Connection) -> str:
+    """The last comparison found nothing, and no movement has waited longer than a day and a bit for one."""
+    last = await last_run(conn)
+    waited_s = await seconds_unreconciled(conn)
+    age = f"compared {last.started_at:%Y-%m-%d %H:%M} UTC, {last.movements} movements" if last else "not compared yet"
+    if last is not None and last.findings:
+        kinds = ", ".join(sorted({finding.kind for finding in last.findings}))
+        raise Unwell(f"{age}: {len(last.findings)} differences ({kinds}). `busload reconcile` says where and what to do")
+    if waited_s is not None and waited_s > UNCOMPARED_S:
+        raise Unwell(f"{age}; a movement has waited {waited_s / 3600:.0f} hours. Is a worker running? `busload reconcile` compares now")
+    return age
 
 
 async def check_jobs(conn: Connection) -> str:

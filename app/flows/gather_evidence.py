@@ -2,8 +2,11 @@
 
 from datetime import datetime
 
+import msgspec
+
 from app.core.database import Connection
 from app.domain.events import store as events
+from app.domain.events.ladder import TermsShown, steps_of
 from app.domain.manifests.day_store import read_pledge_check_ins
 from app.domain.notifications import store as mails
 from app.domain.notifications.model import money
@@ -11,6 +14,7 @@ from app.domain.payments import store as payments
 from app.domain.payments.evidence import Boarded, Facts, GivenBack, Told
 from app.domain.payments.model import Payment
 from app.domain.pledges import store as pledges
+from app.domain.pledges.ladder_store import read_terms_shown
 from app.domain.pledges.model import Pledge
 from app.domain.trips import store as trips
 
@@ -28,11 +32,21 @@ async def gather_facts(conn: Connection, payment: Payment) -> Facts:
         name=pledge.name, email=pledge.email, code=pledge.public_code, people=pledge.people, legs=pledge.legs,
         trip=f"{trip.origin} to {event.name} ({event.venue_name})", travels_at=event.starts_at, pledged_at=pledge.created_at,
         confirmed_at=payment.created_at, agreed=money(pledge.amount_minor, pledge.currency), terms_version=pledge.terms_version,
-        terms=terms, mandate=mandate, terms_shown_at=pledge.terms_shown_at, card=pledge.card_label,
+        terms=terms, mandate=mandate, terms_shown_at=pledge.terms_shown_at, ladder=await ladder_shown(conn, pledge), card=pledge.card_label,
         amount=money(payment.amount_minor, payment.currency),
         charged_at=payment.settled_at, charge_ref=payment.charge_ref, intent_ref=payment.intent_ref, state=pledge.state.value,
         told=await told_to(conn, pledge), boarded=await boarded_by(conn, pledge), given_back=await given_back_for(conn, payment),
     )  # fmt: skip
+
+
+async def ladder_shown(conn: Connection, pledge: Pledge) -> list[tuple[datetime, int]]:
+    """The refund ladder with its dates, as the rider saw it."""
+    kept = await read_terms_shown(conn, pledge.id)
+    if kept is None:
+        return []
+    shown = msgspec.convert(kept, TermsShown)
+    steps = steps_of(shown.ladder, arrive_by_at=shown.arrive_by_at, booking_closes_at=shown.booking_closes_at)
+    return [(step.until, step.refund_bp) for step in steps]
 
 
 async def told_to(conn: Connection, pledge: Pledge) -> list[Told]:

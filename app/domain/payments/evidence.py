@@ -52,6 +52,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     terms: str
     mandate: str
     terms_shown_at: datetime
+    ladder: Sequence[tuple[datetime, int]]  # until when which share came back after the confirmation, basis points
     card: str
     amount: str
     charged_at: datetime | None
@@ -72,7 +73,7 @@ def evidence_of(facts: Facts, note: str) -> dict[str, str]:
         "service_date": facts.travels_at.astimezone(UTC).strftime("%Y-%m-%d"),
         "access_activity_log": _boarded(facts),
         "cancellation_policy_disclosure": _agreed(facts),
-        "refund_policy_disclosure": _agreed(facts),
+        "refund_policy_disclosure": "\n\n".join(part for part in (_ladder(facts), _agreed(facts)) if part),
         "refund_refusal_explanation": _given_back(facts),
         "uncategorized_text": "\n\n".join(part for part in (note.strip(), _pledged(facts), _charged(facts), _told(facts)) if part),
     }
@@ -95,6 +96,11 @@ def _agreed(facts: Facts) -> str:
         f"Terms version {facts.terms_version}, shown to and accepted by the customer on {_time(facts.terms_shown_at)}, before the card was "
         f"saved:\n{facts.terms}\n\nMandate accepted with them:\n{facts.mandate}"
     )
+
+
+def _ladder(facts: Facts) -> str:
+    lines = [f"- until {_time(until)}: {refund_bp / 100:g} % of the fare comes back" for until, refund_bp in facts.ladder]
+    return "Refunds after the confirmation, as shown before the card was saved:\n" + "\n".join(lines) if lines else ""
 
 
 def _pledged(facts: Facts) -> str:
