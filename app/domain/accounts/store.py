@@ -1,5 +1,6 @@
 """SQL of accounts, roles, sign-in links and sessions."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -82,22 +83,27 @@ async def revoke_session(conn: Connection, token_hash: bytes) -> None:
     await conn.execute("UPDATE sessions SET revoked_at = busload_now() WHERE token_hash = $1 AND revoked_at IS NULL", token_hash)
 
 
-async def find_signed_in(conn: Connection, token_hash: bytes) -> SignedIn | None:
-    """The account of a live session with its roles, in one look-up."""
-    return await fetch_maybe(
-        conn,
-        SignedIn,
+async def find_signed_in(conn: Connection, token_hashes: Sequence[bytes]) -> dict[bytes, SignedIn]:
+    """The accounts of live sessions with their roles, by token hash, in one look-up."""
+    rows = await conn.fetch(
         """
-        SELECT a.id AS account_id, a.email::text AS email, a.name,
+        SELECT s.token_hash, a.id AS account_id, a.email::text AS email, a.name,
                coalesce(bool_or(r.role = 'organiser'), false) AS is_organiser,
                coalesce(array_agg(r.operator_id) FILTER (WHERE r.operator_id IS NOT NULL), '{}') AS operator_ids,
                coalesce(array_agg(r.partner_id) FILTER (WHERE r.partner_id IS NOT NULL), '{}') AS partner_ids
         FROM sessions s JOIN accounts a ON a.id = s.account_id LEFT JOIN account_roles r ON r.account_id = a.id
-        WHERE s.token_hash = $1 AND s.revoked_at IS NULL AND s.expires_at > busload_now() AND a.erased_at IS NULL
-        GROUP BY a.id
+        WHERE s.token_hash = ANY($1::bytea[]) AND s.revoked_at IS NULL AND s.expires_at > busload_now() AND a.erased_at IS NULL
+        GROUP BY s.token_hash, a.id
         """,
-        token_hash,
+        list(token_hashes),
     )
+    return {
+        row["token_hash"]: SignedIn(
+            account_id=row["account_id"], email=row["email"], name=row["name"], is_organiser=row["is_organiser"],
+            operator_ids=row["operator_ids"], partner_ids=row["partner_ids"],
+        )
+        for row in rows
+    }  # fmt: skip
 
 
 async def list_organiser_emails(conn: Connection) -> list[str]:

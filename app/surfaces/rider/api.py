@@ -23,11 +23,11 @@ from app.domain.pledges import store as pledges
 from app.domain.pledges.model import PledgeState
 from app.flows.change_pledge import PledgeChange, change_pledge
 from app.flows.open_card_page import open_card_page
-from app.flows.pledge_queue import PledgeQueue
 from app.flows.pledge_wish import PlacedPledge, PledgeWish, request_pledge
 from app.flows.propose_stop import propose_stop
 from app.flows.withdraw_pledge import withdraw_pledge
 from app.settings import Settings
+from app.surfaces.rider.desk import PROVIDE_DESK, Desk
 from app.surfaces.rider.ladder import ladder_of
 from app.surfaces.rider.reading import open_pledge, read_event, read_pledge_view, read_public_trips, read_trip, read_trip_detail
 from app.surfaces.rider.views import (
@@ -182,27 +182,23 @@ async def propose(trip_id: FromPath[UUID], data: JSONBody[ProposeStop], pool: Na
     return ProposalView(near=near, stop=view_stop(found.stop) if found.stop else None)
 
 
-@post("/api/trips/{trip_id:uuid}/pledges", tags=["pledges"])
+@post("/api/trips/{trip_id:uuid}/pledges", tags=["pledges"], dependencies={"desk": PROVIDE_DESK})
 async def place(
-    trip_id: FromPath[UUID],
-    data: JSONBody[PlacePledge],
-    pool: NamedDependency[Pool],
-    settings: NamedDependency[Settings],
-    gateway: NamedDependency[PaymentGateway],
-    pledge_queue: NamedDependency[PledgeQueue],
-    actor: CurrentActor,
-    idempotency_key: IdempotencyKey = None,
+    trip_id: FromPath[UUID], data: JSONBody[PlacePledge], desk: NamedDependency[Desk], idempotency_key: IdempotencyKey = None
 ) -> PlacedPledgeView:
     """Pledges seats. Nothing is charged unless the trip is confirmed; the card is saved at `card_url` within 15 minutes."""
+    settings = desk.settings
     request = request_pledge(
-        wish_of(data), key=check_key(idempotency_key), body=msgspec.json.encode(data), secret=settings.secret, account_id=actor.account_id,
-        partner_key_id=None,
+        wish_of(data), key=check_key(idempotency_key), body=msgspec.json.encode(data), secret=settings.secret,
+        account_id=desk.actor.account_id, partner_key_id=None,
     )  # fmt: skip
-    placed = await pledge_queue.place(trip_id, request)
+    placed = await desk.queue.place(trip_id, request)
     if placed.pledge.state is PledgeState.PENDING_CARD:
         with suppress(Unavailable):  # the pledge stands; its page offers the card again
-            await open_card_page(pool, placed.pledge.id, gateway=gateway, base_url=settings.base_url, manage_token=placed.manage_token)
-    view = await view_placed(pool, placed)
+            await open_card_page(
+                desk.pool, placed.pledge.id, gateway=desk.gateway, base_url=settings.base_url, manage_token=placed.manage_token
+            )
+    view = await view_placed(desk.pool, placed)
     return PlacedPledgeView(pledge=view, manage_url=f"{settings.base_url}/p/{placed.manage_token}", manage_token=placed.manage_token)
 
 
