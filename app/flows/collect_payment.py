@@ -17,7 +17,7 @@ from app.domain.trips import store as trips
 from app.domain.trips.model import Trip
 from app.flows.give_back import free_people
 from app.flows.take_change_back import take_back_within
-from app.flows.tell_money import warn_rider
+from app.flows.tell_money import warn_rider, what_for
 
 
 async def retry_payment(pool: Pool, payment_id: UUID) -> None:
@@ -86,7 +86,7 @@ async def tell_drop(conn: Connection, trip: Trip, pledge: Pledge, payment: Payme
         conn, dedupe_key=f"pledge-dropped:{pledge.id}", recipient=pledge.email, template="pledge_dropped", locale=pledge.locale,
         subject_id=pledge.id,
         data={
-            "name": pledge.name, "code": pledge.public_code, "description": payment.description, "amount_minor": payment.amount_minor,
+            "name": pledge.name, "code": pledge.public_code, "what": what_for(payment), "amount_minor": payment.amount_minor,
             "currency": payment.currency, "attempts": payment.attempts, "trip": trip.public_code,
         },
     )  # fmt: skip

@@ -53,10 +53,15 @@ async def tell_rider(
             "currency": payment.currency, "card": await card_of(conn, pledge, payment),
             "needs_action": payment.state is PaymentState.NEEDS_ACTION,
             "next_attempt_at": payment.next_attempt_at.isoformat() if payment.next_attempt_at else None,
-            "collect_until": payment.collect_until.isoformat(), "description": payment.description, "is_change": payment.purpose != "fare",
+            "collect_until": payment.collect_until.isoformat(), "what": what_for(payment), "is_change": payment.purpose != "fare",
             "receipt": receipt, "zone": await zone_of(conn, pledge.trip_id),
         },
     )  # fmt: skip
+
+
+def what_for(payment: Payment) -> str:
+    """What a charge is for, in a sentence: `Baltimore to Women's March`."""
+    return payment.description.partition(": ")[2] if payment.purpose == "fare" else "the change of your pledge"
 
 
 async def card_of(conn: Connection, pledge: Pledge, payment: Payment) -> str:
