@@ -58,6 +58,7 @@ from app.flows.send_refund import look_up_refund, send_refund
 from app.flows.solve_event import solve_event
 from app.flows.stripe_news import poll_stripe, work_on_inbox
 from app.flows.tend_waitlist import tend_waitlist
+from app.flows.transfer_pledge import expire_transfer
 from app.flows.want_plan import start_replan
 from app.main import pace_for, stripe_base_for
 from app.settings import Settings
@@ -114,6 +115,7 @@ TIMERS: dict[str, Work] = {
     "duty_start": lambda w, subject: close_overdue_manifest(w.pool, duty_id=subject),
     "duty_end": lambda w, subject: complete_duty(w.pool, duty_id=subject),
     "webhook_try": lambda w, subject: retry_webhook(w.pool, subject),
+    "transfer_expiry": lambda w, subject: expire_transfer(w.pool, subject),
     "waitlist": lambda w, subject: tend_waitlist(w.pool, subject, secret=w.settings.secret),
     "booking_close": lambda w, subject: close_booking(w.pool, subject),
     "capacity_deadline": lambda w, subject: end_capacity(w.pool, subject),
@@ -127,7 +129,7 @@ TIMERS: dict[str, Work] = {
     "book_close": lambda w, subject: close_book(w.pool, subject),
     "refund_lookup": lambda w, subject: look_up_refund(w.pool, subject, gateway=w.gateway),
 }
-CONCURRENCY = {"solve_event": 1, "charge_payment": 20}
+CONCURRENCY = {"solve_event": 1, "charge_payment": 20, "send_refund": 12}
 
 
 async def fire_due(wiring: Wiring) -> int:

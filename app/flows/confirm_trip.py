@@ -12,6 +12,7 @@ from app.core.timers import clear_timer
 from app.domain.events import store as events
 from app.domain.partners.service import queue_news
 from app.domain.payments.dates import COLLECTION_WINDOW
+from app.domain.payments.service import BEFORE_MAILS
 from app.domain.trips import store as trips
 from app.domain.trips.model import Trip, TripState
 from app.flows.confirm_store import add_confirmed_mails, add_fares, confirm_active
@@ -48,6 +49,6 @@ async def collect_fares(conn: Connection, trip: Trip, pledge_ids: Sequence[UUID]
     now = await busload_now(conn)
     collect_until = max(now, min(now + COLLECTION_WINDOW, event.booking_closes_at))
     payment_ids = await add_fares(conn, pledge_ids, book=event.book, origin=trip.origin, event_name=event.name, collect_until=collect_until)
-    await enqueue_for(conn, "charge_payment", payment_ids)
+    await enqueue_for(conn, "charge_payment", payment_ids, priority=BEFORE_MAILS)
     mail_ids = await add_confirmed_mails(conn, pledge_ids, origin=trip.origin, event_name=event.name)
     await enqueue_for(conn, "send_mail", mail_ids)

@@ -13,12 +13,14 @@ from app.domain.payments.dates import next_attempt
 from app.domain.payments.model import CHARGED, LOOKUP_AFTER, NewPayment, Outcome, Payment, PaymentState, at_the_bank
 from app.domain.payments.shares import kept_of
 
+BEFORE_MAILS = 10  # the priority of charges: a stadium's mails take minutes, and Stripe's limit would be left unused meanwhile
+
 
 async def make_due(conn: Connection, new: Sequence[NewPayment]) -> None:
     """Stores charges and queues them."""
     if new:
         await store.add_payments(conn, new)
-        await enqueue_for(conn, "charge_payment", [payment.id for payment in new])
+        await enqueue_for(conn, "charge_payment", [payment.id for payment in new], priority=BEFORE_MAILS)
 
 
 async def record_charge(conn: Connection, payment: Payment, fee_minor: int | None) -> None:

@@ -219,3 +219,10 @@ async def test_a_cancelled_trips_charge_is_closed_at_the_bank_before_it_is_void(
     await service.work()
     assert await states(service, placed) == ["void"]
     assert (await service.stripe.gateway.fetch_payment_intent(intent)).status == "canceled"
+
+
+async def test_charges_go_before_the_mails_that_were_queued_before_them(service: Service) -> None:
+    await tipped(service)
+    rows = await service.pool.fetch("SELECT entrypoint, priority FROM pgqueuer WHERE status = 'queued'")
+    priority = {row["entrypoint"]: row["priority"] for row in rows}
+    assert priority["charge_payment"] > priority["send_mail"]
