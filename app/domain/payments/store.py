@@ -379,8 +379,14 @@ async def store_stripe_event(conn: Connection, event: StripeEvent, *, polled: bo
 
 
 async def list_open_stripe_events(conn: Connection, *, limit: int) -> list[tuple[str, str, str]]:
-    """Events not worked on yet as (id, type, object)."""
-    rows = await conn.fetch("SELECT id, type, object_ref FROM stripe_events WHERE settled_at IS NULL ORDER BY received_at LIMIT $1", limit)
+    """Events not worked on yet as (id, type, object), those of card pages first: seats wait for them, charges have a week."""
+    rows = await conn.fetch(
+        """
+        SELECT id, type, object_ref FROM stripe_events WHERE settled_at IS NULL
+        ORDER BY type NOT LIKE 'checkout.session.%', received_at LIMIT $1
+        """,
+        limit,
+    )
     return [(row["id"], row["type"], row["object_ref"]) for row in rows]
 
 

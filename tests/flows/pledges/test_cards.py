@@ -9,7 +9,7 @@ import httpx
 
 from app.core.database import transaction
 from app.domain.payments.gateway import StripeEvent
-from app.domain.payments.store import store_stripe_event
+from app.domain.payments.store import list_open_stripe_events, store_stripe_event
 from app.flows.card_saved import look_at_card_page
 from app.flows.lapse_pledge import lapse_pledge
 from app.flows.stripe_news import poll_stripe, work_on_inbox
@@ -182,6 +182,16 @@ async def test_one_event_we_cannot_work_on_does_not_keep_later_ones_from_countin
     assert await state(service, fine) == "active"
     assert await work_on_inbox(service.pool, gateway=service.stripe.gateway) == 1
     assert await state(service, broken) == "active"
+
+
+async def test_news_of_card_pages_is_worked_on_before_news_of_charges(service: Service) -> None:
+    async with transaction(service.pool) as conn:
+        now = await conn.fetchval("SELECT clock_timestamp()")
+        for number, kind in enumerate(("payment_intent.succeeded", "payment_intent.succeeded", "checkout.session.completed")):
+            event = StripeEvent(id=f"evt_{number}", type=kind, created_at=now, object_ref="x", object_type="x", reference=None)
+            await store_stripe_event(conn, event, polled=False)
+        first = (await list_open_stripe_events(conn, limit=1))[0]
+    assert first == ("evt_2", "checkout.session.completed", "x")
 
 
 async def test_a_card_saved_after_booking_close_is_not_counted_and_forgotten(service: Service) -> None:
