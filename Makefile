@@ -38,12 +38,14 @@ demo-reset: $(READY) ## The same, starting over with fresh data
 test: $(READY) ## Run every test (ARGS="tests/core -k name" narrows it)
 	@$(BIN)/pytest -n $(TEST_WORKERS) $(ARGS)
 
-check: $(READY) ## Check format, lint, types, import contracts and templates; runs no tests
+check: $(READY) ## Check format, lint, types, import contracts, templates, security and dependencies; runs no tests
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@report=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$report"; exit 1; }
 	@$(BIN)/djlint app --lint --quiet
+	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml app solver tools migrations
+	@$(BIN)/python -m tools.audit_dependencies
 
 format: $(READY) ## Format Python and fix what the linter can fix by itself
 	@$(BIN)/ruff format --quiet .

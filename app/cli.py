@@ -21,6 +21,7 @@ from app.domain.payments.stripe_gateway import StripeGateway
 from app.flows.doctor import Finding, examine
 from app.flows.grant_organiser import grant_organiser
 from app.flows.personal_data import Standing, erase_by_hand
+from app.flows.retire_pass_keys import retire_pass_keys
 from app.flows.reconcile import reconcile as reconcile_now
 from app.main import pace_for, stripe_base_for
 from app.main import serve as serve_web
@@ -140,6 +141,24 @@ def organiser_add(email: str) -> None:
     except Refusal as refused:
         fail(refused.detail)
     click.echo(f"{email} is an organiser now and signs in with a mail link at {os.environ.get('BUSLOAD_BASE_URL', '')}/sign-in")
+
+
+@main.group()
+def passes() -> None:
+    """Boarding passes."""
+
+
+@passes.command("rotate")
+def passes_rotate() -> None:
+    """Accept only passes of the present BUSLOAD_SECRET: run it after a new secret replaced one that leaked."""
+
+    async def retire() -> list[str]:
+        settings = settings_or_exit()
+        async with await open_pool(settings.database_url, min_size=1, max_size=2) as pool:
+            return await retire_pass_keys(pool, secret=settings.secret)
+
+    retired = asyncio.run(retire())
+    click.echo(f"retired: {', '.join(retired)}" if retired else "nothing to retire: the present key is the only one")
 
 
 @main.command()

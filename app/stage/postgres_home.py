@@ -48,7 +48,7 @@ def give(path: Path, user: ServerUser | None) -> Path:
 
 def _shared_parents() -> Iterator[Path]:
     """Yield directories open to every user, the best first; no two names for the same place."""
-    yield from dict.fromkeys(Path(name) for name in ("/var/tmp", tempfile.gettempdir(), "/tmp"))  # noqa: S108 - owned subdirectory, mkdtemp
+    yield from dict.fromkeys(Path(name) for name in ("/var/tmp", tempfile.gettempdir(), "/tmp"))  # noqa: S108  our own by mkdtemp # nosec B108
 
 
 def make_temporary_home(user: ServerUser | None) -> Path:

@@ -258,6 +258,11 @@ async def revoke_passes(conn: Connection, pass_ids: list[UUID]) -> None:
     await conn.execute("UPDATE boarding_passes SET revoked_at = busload_now() WHERE id = ANY($1) AND revoked_at IS NULL", pass_ids)
 
 
+async def revoke_passes_of(conn: Connection, pledge_id: UUID) -> None:
+    """A party's passes hold no longer."""
+    await conn.execute("UPDATE boarding_passes SET revoked_at = busload_now() WHERE pledge_id = $1 AND revoked_at IS NULL", pledge_id)
+
+
 async def add_passes(conn: Connection, pass_ids: list[UUID], slots: list[PassSlot]) -> None:
     """Writes passes; a person and leg that already has a live one is a unique violation."""
     await conn.execute(
@@ -312,6 +317,14 @@ async def read_public_keys(conn: Connection) -> dict[str, bytes]:
     """The keys that passes may be signed with, by id."""
     rows = await conn.fetch("SELECT key_id, public_key FROM pass_keys WHERE retired_at IS NULL ORDER BY key_id")
     return {row["key_id"]: row["public_key"] for row in rows}
+
+
+async def retire_other_keys(conn: Connection, key_id: str) -> list[str]:
+    """Takes every key but this one off the record of accepted ones; which."""
+    rows = await conn.fetch(
+        "UPDATE pass_keys SET retired_at = busload_now() WHERE key_id <> $1 AND retired_at IS NULL RETURNING key_id", key_id
+    )
+    return sorted(row["key_id"] for row in rows)
 
 
 async def lock_duty_state(conn: Connection, duty_id: UUID) -> DutyState | None:

@@ -14,6 +14,7 @@ from app.domain.manifests.service import NoManifest
 from app.domain.manifests.store import read_pledge_passes
 from app.flows.check_in import NamedPerson, ScannedPass, check_in
 from app.flows.issue_manifests import issue_manifests_within
+from app.flows.retire_pass_keys import retire_pass_keys
 from tests.support.server import ScratchDatabase
 from tests.support.travel_world import SECRET, World, add_duty, add_party, build_world
 
@@ -173,7 +174,7 @@ async def test_after_a_rotation_passes_already_shown_hold_until_their_key_is_ret
     old = ScannedPass(id=uuid4(), token=token_of(second), checked_at=day.now)
     (outcome,) = await check_in(pool, duty_id=day.duty, arrivals=[old], key=rotated)
     assert outcome.status is CheckInStatus.ACCEPTED
-    await db.execute("UPDATE pass_keys SET retired_at = busload_now() WHERE key_id = $1", KEY.key_id)
+    assert await retire_pass_keys(pool, secret="the secret after the rotation, long enough") == [KEY.key_id]
     third = ScannedPass(id=uuid4(), token=token_of((await read_pledge_passes(db, day.ada))[2]), checked_at=day.now)
     (outcome,) = await check_in(pool, duty_id=day.duty, arrivals=[third], key=rotated)
     await db.execute("UPDATE pass_keys SET retired_at = NULL")
