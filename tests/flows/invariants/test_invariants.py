@@ -10,6 +10,15 @@ CODES = [f"I{number:02}" for number in range(1, 16)]
 
 # What breaks which invariant. Where the schema itself forbids it, the script first takes the constraint away; triggers and foreign keys
 # are off throughout. All of it is rolled back.
+SENT = "account_ref = 'acct_1', transfer_ref = 'tr_1', settled_at = busload_now()"
+HIRE_DUE = """
+    INSERT INTO payouts (kind, reference, payee_id, book, currency, owed_minor, state, not_before_at)
+    SELECT 'hire', o.duty_id, o.operator_id, 'event:' || o.event_id::text, 'USD', 1000, 'due', busload_now() FROM offers o;
+    WITH t AS (INSERT INTO ledger_transactions (kind, cause) SELECT 'hire', duty_id FROM offers RETURNING id)
+    INSERT INTO ledger_entries (transaction_id, account, book, amount_minor, currency)
+    SELECT t.id, a.account, o.book, a.amount, 'USD'
+    FROM t, payouts o, (VALUES ('riders:fares', 1000), ('operators:payable', -1000)) AS a (account, amount);
+"""  # sound but for its timer and its trail
 BREAKS: list[tuple[str, str, str]] = [
     ("I01", "one cent lost", "UPDATE ledger_entries SET amount_minor = amount_minor + 1 WHERE id = (SELECT min(id) FROM ledger_entries)"),
     ("I01", "a charge never posted", "DELETE FROM ledger_entries; DELETE FROM ledger_transactions"),
@@ -116,6 +125,62 @@ BREAKS: list[tuple[str, str, str]] = [
             (VALUES ('stripe:clearing', -1), ('operators:payable', 1)) AS a (account, amount)
         """,
     ),
+    ("I10", "a transfer nobody posted", HIRE_DUE + f"UPDATE payouts SET state = 'succeeded', amount_minor = 1000, {SENT}"),
+    (
+        "I10",
+        "a transfer posted with another amount",
+        HIRE_DUE
+        + f"""
+        UPDATE payouts SET state = 'succeeded', amount_minor = 1000, {SENT};
+        WITH t AS (INSERT INTO ledger_transactions (kind, cause) SELECT 'payout', id FROM payouts RETURNING id)
+        INSERT INTO ledger_entries (transaction_id, account, book, amount_minor, currency)
+        SELECT t.id, a.account, o.book, a.amount, 'USD'
+        FROM t, payouts o, (VALUES ('stripe:clearing', -999), ('operators:payable', 999)) AS a (account, amount)
+        """,
+    ),
+    (
+        "I10",
+        "a duty paid though its trips are cancelled",
+        HIRE_DUE + f"UPDATE payouts SET state = 'submitting', amount_minor = 1000, {SENT}; UPDATE trips SET state = 'cancelled'",
+    ),
+    ("I10", "hire owed that no payout pays", HIRE_DUE + "UPDATE payouts SET state = 'void'"),
+    (
+        "I10",
+        "more taken back than was sent",
+        HIRE_DUE
+        + f"""
+        UPDATE payouts SET state = 'succeeded', amount_minor = 100, {SENT};
+        INSERT INTO payout_reversals (payout_id, correction_id, amount_minor, currency, state) SELECT id, id, 101, 'USD', 'due' FROM payouts
+        """,
+    ),
+    (
+        "I10",
+        "a reversal nobody posted",
+        HIRE_DUE
+        + """
+        INSERT INTO payout_reversals (payout_id, correction_id, amount_minor, currency, state)
+        SELECT id, id, 1, 'USD', 'succeeded' FROM payouts
+        """,
+    ),
+    (
+        "I10",
+        "a debt that is not in the ledger",
+        """
+        INSERT INTO debts (payee_id, book, kind, cause, currency, amount_minor)
+        SELECT operator_id, 'event:x', 'pull_out', id, 'USD', 500 FROM offers
+        """,
+    ),
+    (
+        "I10",
+        "a share that no payout pays",
+        """
+        WITH t AS (INSERT INTO ledger_transactions (kind, cause) VALUES ('earnings', gen_random_uuid()) RETURNING id)
+        INSERT INTO ledger_entries (transaction_id, account, book, amount_minor, currency)
+        SELECT t.id, a.account, e.book, a.amount, 'USD'
+        FROM t, (SELECT DISTINCT book FROM ledger_entries) e, (VALUES ('riders:fares', 5), ('partners:payable', -5)) AS a (account, amount)
+        """,
+    ),
+    ("I11", "a payout without a timer", HIRE_DUE),
     ("I11", "a transition nobody wrote down", "UPDATE trips SET state = 'departed' WHERE state = 'allocated'"),
     ("I11", "a gap in a trail", "DELETE FROM audit WHERE machine = 'trip' AND to_state = 'confirmed'"),
     (
@@ -157,6 +222,20 @@ BREAKS: list[tuple[str, str, str]] = [
     ),
     ("I13", "a charge in flight for an hour", "UPDATE payments SET state = 'submitting', submitted_at = busload_now() - interval '1 hour'"),
     ("I13", "a refund nobody knows of", "UPDATE refunds SET state = 'unknown', submitted_at = busload_now() - interval '16 minutes'"),
+    (
+        "I13",
+        "a transfer in flight for an hour",
+        HIRE_DUE + f"UPDATE payouts SET state = 'unknown', amount_minor = 1000, {SENT}, submitted_at = busload_now() - interval '1 hour'",
+    ),
+    (
+        "I13",
+        "a reversal in flight for an hour",
+        HIRE_DUE
+        + """
+        INSERT INTO payout_reversals (payout_id, correction_id, amount_minor, currency, state, submitted_at)
+        SELECT id, id, 1, 'USD', 'submitting', busload_now() - interval '1 hour' FROM payouts
+        """,
+    ),
     ("I13", "open past the deadline", "UPDATE trips SET deadline_at = busload_now() - interval '61 seconds' WHERE state = 'open'"),
     (
         "I14",

@@ -13,7 +13,9 @@ from app.core.database import Connection, Pool
 from app.core.ids import new_id
 from app.core.machine import Machine
 from app.domain.events.model import EVENT_MACHINE, STOP_MACHINE
+from app.domain.payments.ledger import post
 from app.domain.payments.model import PAYMENT_MACHINE, REFUND_MACHINE
+from app.domain.payments.payouts.model import PAYEE_MACHINE, PAYOUT_MACHINE, REVERSAL_MACHINE
 from app.domain.pledges.model import PLEDGE_MACHINE
 from app.domain.trips.model import TRIP_MACHINE
 from app.flows.card_saved import card_saved
@@ -22,9 +24,9 @@ from tests.support.threshold import on_sale, place, saved_card
 
 TABLES: dict[str, Machine[Any]] = {
     "trips": TRIP_MACHINE, "pledges": PLEDGE_MACHINE, "payments": PAYMENT_MACHINE, "refunds": REFUND_MACHINE, "events": EVENT_MACHINE,
-    "stops": STOP_MACHINE,
+    "stops": STOP_MACHINE, "payees": PAYEE_MACHINE, "payouts": PAYOUT_MACHINE, "payout_reversals": REVERSAL_MACHINE,
 }  # fmt: skip
-APPEND_ONLY = ("audit", "ledger_entries", "ledger_transactions", "confirmations")
+APPEND_ONLY = ("audit", "ledger_entries", "ledger_transactions", "confirmations", "hires", "hire_corrections", "debts", "debt_settlements")
 
 
 def machines() -> list[Machine[Any]]:
@@ -57,10 +59,63 @@ async def charged(pool: Pool) -> dict[str, UUID]:
             refund_id,
             payment_id,
         )
+        paying = await paid_out(conn, sale.event_id)
     return {
         "trips": sale.trip_id, "pledges": pledge.id, "payments": payment_id, "refunds": refund_id, "events": sale.event_id,
-        "stops": sale.stop_id,
+        "stops": sale.stop_id, **paying,
     }  # fmt: skip
+
+
+async def paid_out(conn: Connection, event_id: UUID) -> dict[str, UUID]:
+    """A payee, a payout that the event's money carries, and a reversal of it."""
+    payee_id, payout_id, duty_id, correction_id, reversal_id = (new_id() for _ in range(5))
+    book = f"event:{event_id}"
+    await conn.execute(
+        "INSERT INTO payees (id, kind, state, account_ref) VALUES ($1, 'operator', 'information_needed', 'acct_1')", payee_id
+    )
+    await post(
+        conn,
+        kind="subsidy",
+        cause=new_id(),
+        book=book,
+        currency="USD",
+        external_ref=None,
+        entries=[("house:subsidy", 9), ("riders:fares", -9)],
+    )
+    await conn.execute(
+        """
+        INSERT INTO hires (duty_id, payee_id, book, currency, gross_minor, vat_bp, tax_minor, reserve_minor)
+        VALUES ($1, $2, $3, 'USD', 2, 0, 0, 0)
+        """,
+        duty_id,
+        payee_id,
+        book,
+    )
+    await conn.execute(
+        """
+        INSERT INTO payouts (id, kind, reference, payee_id, book, currency, owed_minor, amount_minor, state, account_ref, transfer_ref,
+            not_before_at, settled_at)
+        VALUES ($1, 'hire', $2, $3, $4, 'USD', 2, 2, 'due', 'acct_1', 'tr_1', busload_now(), busload_now())
+        """,
+        payout_id,
+        duty_id,
+        payee_id,
+        book,
+    )
+    await conn.execute(
+        "INSERT INTO hire_corrections (id, duty_id, amount_minor, reason, actor) VALUES ($1, $2, 1, 'late', 'test')", correction_id, duty_id
+    )
+    await conn.execute("UPDATE payouts SET state = 'submitting', submitted_at = busload_now()")
+    await conn.execute("UPDATE payouts SET state = 'succeeded'")
+    await conn.execute(
+        """
+        INSERT INTO payout_reversals (id, payout_id, correction_id, amount_minor, currency, state) VALUES ($1, $2, $3, 1, 'USD', 'due')
+        """,
+        reversal_id,
+        payout_id,
+        correction_id,
+    )
+    return {"payees": payee_id, "payouts": payout_id, "payout_reversals": reversal_id}
 
 
 async def walk(conn: Connection, table: str, row_id: UUID, come_from: str, go_to: str) -> int:
