@@ -21,8 +21,8 @@ from app.domain.payments.stripe_gateway import StripeGateway
 from app.flows.doctor import Finding, examine
 from app.flows.grant_organiser import grant_organiser
 from app.flows.personal_data import Standing, erase_by_hand
-from app.flows.retire_pass_keys import retire_pass_keys
 from app.flows.reconcile import reconcile as reconcile_now
+from app.flows.retire_pass_keys import retire_pass_keys
 from app.main import pace_for, stripe_base_for
 from app.main import serve as serve_web
 from app.settings import OPTIONAL, REQUIRED, Settings, SettingsFaulty, read_settings

@@ -1,6 +1,7 @@
 """What pip-audit says becomes one of three answers: clean, flawed, or not asked; a broken run is never taken for a clean one."""
 
 import json
+from collections.abc import Mapping
 
 from tools.audit_dependencies import judge
 
@@ -9,7 +10,7 @@ FLAWED = {"name": "b", "version": "2", "vulns": [{"id": "PYSEC-1", "fix_versions
 UNKNOWN = {"name": "c", "skip_reason": "Dependency not found"}
 
 
-def said(*packages: dict[str, object]) -> str:
+def said(*packages: Mapping[str, object]) -> str:
     return json.dumps({"dependencies": packages})
 
 
