@@ -19,6 +19,7 @@ async def find_doors(conn: Connection, *, secret: str, base_url: str) -> Doors:
         await rider_door(conn, march, base_url),
         *await seat_door(conn, secret=secret, base_url=base_url),
         await operator_door(conn, base_url),
+        *await paid_operator_door(conn, base_url),
         *await driver_door(conn, secret=secret, base_url=base_url),
         Door(role="Organiser", url=f"{base_url}/demo/organiser", note="events, trips, dispatch, money, audit trail"),
         Door(role="Partner", url=f"{base_url}/demo/partner", note="key, snippet, preview and webhooks of the march's team"),
@@ -90,6 +91,19 @@ async def operator_door(conn: Connection, base_url: str) -> Door:
     )
     note = "an offer waits for an answer" if waiting else "duties, fleet and rate cards"
     return Door(role="Operator", url=f"{base_url}/demo/operator/{code}", note=note)
+
+
+async def paid_operator_door(conn: Connection, base_url: str) -> list[Door]:
+    """An operator whose duties have been driven and paid: its statements."""
+    code = await conn.fetchval(
+        """
+        SELECT p.public_code FROM operators p JOIN payouts o ON o.payee_id = p.id WHERE o.state = 'succeeded'
+        ORDER BY o.settled_at DESC, p.public_code LIMIT 1
+        """
+    )
+    if code is None:
+        return []
+    return [Door(role="Operator, paid", url=f"{base_url}/demo/operator/{code}", note="statements of driven duties, CSV and PDF")]
 
 
 async def driver_door(conn: Connection, *, secret: str, base_url: str) -> list[Door]:

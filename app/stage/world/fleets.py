@@ -8,10 +8,12 @@ from app.core.clock import busload_now
 from app.core.database import Connection
 from app.core.ids import new_id
 from app.domain.fleet import store as fleet
-from app.domain.fleet.model import Availability, Depot, Driver, Operator, RateCard, SpanKind, Vehicle
+from app.domain.fleet.model import Availability, Depot, Driver, Operator, PayTerms, RateCard, SpanKind, Vehicle
 from app.stage.world.records import NamesRecord, OperatorRecord, RateRecord
 
 PAPERS_HOLD = timedelta(days=700)
+VAT_BP = {"DE": 1900}  # contained in a coach's hire price; zero-rated in the United Kingdom, none in the United States
+RESERVE_BP = 1000
 RATES_SINCE = timedelta(days=400)
 
 
@@ -40,6 +42,7 @@ async def add_operator(conn: Connection, record: OperatorRecord, now: datetime) 
         licence_number=record.licence_number, licence_expires_on=until, insurance_expires_on=until,
     )  # fmt: skip
     await fleet.add_operator(conn, operator)
+    await fleet.set_pay_terms(conn, operator.id, PayTerms(vat_bp=VAT_BP.get(record.country, 0), reserve_bp=RESERVE_BP))
     return operator.id
 
 

@@ -1,4 +1,4 @@
-"""Five events at once, each at another point of its life; told in order of time while the world's clock is moved towards now."""
+"""Six events at once, each at another point of its life; told in order of time while the world's clock is moved towards now."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -18,6 +18,7 @@ from app.flows.withdraw_pledge import withdraw_pledge
 from app.stage.world.calendar import Times, festival_times, march_day, times_on
 from app.stage.world.crowd import Party, parties_of, pledge_all
 from app.stage.world.hands import Hands
+from app.stage.world.paying import open_accounts
 from app.stage.world.records import EventRecord, NamesRecord, TripRecord
 from app.stage.world.road import accept_all, approve, board, depart, drive_home, of_scope
 
@@ -43,7 +44,14 @@ class Season:
         self.hands, self.records, self.names, self.partner_id, self.real_now = hands, records, names, partner_id, real_now
 
     async def play(self) -> None:
-        """From forty days ago to now."""
+        """From a quarter of a year ago to now."""
+        await self.at(-104)
+        assembly = await self.put_on("assembly", self.match_times("assembly", day=-75, booking_closes=-90, capacity=-83), deadline=-99)
+        await self.at(-89)
+        await self.settle(assembly)
+        await self.at(-76)
+        await self.travel_home(assembly)
+        await open_accounts(self.hands, await self.duties(assembly), partner_id=self.partner_id)
         await self.at(-40)
         past = await self.put_on("past", self.match_times("past", day=-6, booking_closes=-21, capacity=-14), deadline=-30)
         await self.at(-34)
@@ -60,6 +68,7 @@ class Season:
         await self.at(-12)
         march = await self.put_on("march", self.march_times(), deadline=12)
         await self.travel_home(past)
+        await open_accounts(self.hands, await self.duties(past))
         await self.at(-2)
         await self.settle(final)
         await self.at(-1)
