@@ -35,6 +35,11 @@ def derived_token(secret: str, purpose: str, subject: UUID | str) -> str:
     return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
+def link_subject(subject: UUID | str, holder: int) -> str:
+    """What a pledge's links are made from: its id, and once it has changed hands how often, so that the links of before are dead."""
+    return f"{subject}:{holder}" if holder else str(subject)
+
+
 def token_hash(token: str) -> bytes:
     """What the database keeps of a token (SHA-256; the token itself has 256 bits, so no salt or stretching is needed)."""
     return hashlib.sha256(token.encode()).digest()

@@ -11,11 +11,12 @@ from app.domain.manifests.model import CLOSE_GRACE, END_GRACE, ManifestDocument,
 from app.flows.tell_rides import read_told_within, tell_drivers_within, tell_rides_within
 
 
-async def issue_manifests_within(conn: Connection, event_id: UUID, *, cause: str) -> list[UUID]:
+async def issue_manifests_within(conn: Connection, event_id: UUID, *, cause: str, renewed: UUID | None = None) -> list[UUID]:
     """Brings the event's manifests in line with its accepted duties, drivers and paid parties; returns the duties that got a new version.
 
     The caller's transaction holds the trips' locks. Manifests of duties that are no longer accepted are taken back. Nothing
-    changed gives [] and leaves versions and passes as they are.
+    changed gives [] and leaves versions and passes as they are. `renewed`: a pledge that another person has now; its duties get a new
+    version although nothing in it differs (names rest with the pledge), so that drivers' phones learn the name, and its passes are new.
     """
     duty_ids = await store.lock_accepted_duties(conn, event_id)
     await _take_back(conn, event_id, duty_ids)
@@ -24,7 +25,7 @@ async def issue_manifests_within(conn: Connection, event_id: UUID, *, cause: str
     changed = [
         NewVersion(id=new_id(), offer_id=offer_id, document=document)
         for offer_id, document in composed
-        if document.duty_id not in current or current[document.duty_id].document != document
+        if document.duty_id not in current or current[document.duty_id].document != document or carries(document, renewed)
     ]
     told = await read_told_within(conn, event_id)
     fresh = await service.add_versions(conn, changed, cause=cause)
@@ -33,8 +34,15 @@ async def issue_manifests_within(conn: Connection, event_id: UUID, *, cause: str
     await tell_drivers_within(conn, [one.id for one in changed if one.document.duty_id not in fresh])
     await tell_rides_within(conn, {one.id: one.document for one in changed}, told)
     ended = [manifest.document for duty_id, manifest in current.items() if duty_id not in duty_ids]
+    if renewed is not None:
+        await store.revoke_passes_of(conn, renewed)
     await service.renew_passes(conn, event_id, [*(document for _, document in composed), *ended])
     return [one.document.duty_id for one in changed]
+
+
+def carries(document: ManifestDocument, pledge_id: UUID | None) -> bool:
+    """Whether a party rides by this manifest."""
+    return any(party.pledge_id == pledge_id for call in (*document.outbound, *document.return_calls) for party in call.parties)
 
 
 async def withdraw_manifests_within(conn: Connection, event_id: UUID) -> list[UUID]:

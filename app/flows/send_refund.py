@@ -18,6 +18,7 @@ from app.domain.payments.service import record_refund
 from app.domain.pledges import store as pledges
 from app.flows.fail_refund import fail_later_within
 from app.flows.tell_money import arrival_of, card_of
+from app.flows.tell_payer import tell_payer_within
 
 log = logger(__name__)
 STATES = {"succeeded": RefundState.SUCCEEDED, "failed": RefundState.FAILED, "canceled": RefundState.FAILED}
@@ -87,6 +88,9 @@ async def settle_refund(pool: Pool, refund: Refund, payment: Payment, state: Ref
             await fail_later_within(conn, refund, payment, refund_ref=refund_ref, reason=error_code)
         elif pledge is not None:
             await tell(conn, "pledge", pledge.id)
+            once = f"{refund.id}:{refund.sending}"
+            if await tell_payer_within(conn, pledge, payment, template="payer_refunded", amount_minor=refund.amount_minor, once=once):
+                return
             await queue_mail(
                 conn, dedupe_key=f"refund:{refund.id}:{refund.sending}", recipient=pledge.email, template="refund_sent",
                 locale=pledge.locale, subject_id=pledge.id,

@@ -13,12 +13,17 @@ from app.domain.payments.model import Payment, PaymentState
 from app.domain.pledges import card_store as cards
 from app.domain.pledges.model import Pledge
 from app.domain.trips import store as trips
+from app.flows.tell_payer import tell_payer_within
 
 WARNING = "payment_last_warning"
 
 
 async def tell_charged(conn: Connection, pledge: Pledge, payment: Payment) -> None:
-    """A charge went through, the fare's or a change's: the receipt."""
+    """A charge went through, the fare's or a change's: the receipt, or a note to who pays for seats that somebody else has now."""
+    if await tell_payer_within(
+        conn, pledge, payment, template="payer_charged", amount_minor=payment.amount_minor, once=str(payment.id)
+    ):
+        return
     receipt = await receipts.find_receipt(conn, payment.reference)
     assert receipt is not None, "a charge that went through has one"
     await tell_rider(conn, pledge, payment, "payment_succeeded", receipt=receipt.code)

@@ -13,7 +13,17 @@ from app.surfaces.operator import api as operator_api
 from app.surfaces.operator import fleet_api, fleet_pages, statement_api, statement_pages
 from app.surfaces.operator import pages as operator_pages
 from app.surfaces.organiser import api as organiser_api
-from app.surfaces.organiser import dispatch_api, dispatch_pages, dispute_pages, doctor, money_api, money_pages, payout_api, payout_pages
+from app.surfaces.organiser import (
+    dispatch_api,
+    dispatch_pages,
+    dispute_pages,
+    doctor,
+    money_api,
+    money_pages,
+    payout_api,
+    payout_pages,
+    review_pages,
+)
 from app.surfaces.organiser import pages as organiser_pages
 from app.surfaces.partner import api as partner_api
 from app.surfaces.partner import embedding, webhook_pages
@@ -21,7 +31,18 @@ from app.surfaces.partner import pages as partner_pages
 from app.surfaces.partner import statement_api as partner_statement_api
 from app.surfaces.partner import statement_pages as partner_statement_pages
 from app.surfaces.rider import api as rider_api
-from app.surfaces.rider import browse_pages, calendar, passes, pledge_pages, receipt, tracking, waitlist_api, waitlist_pages
+from app.surfaces.rider import (
+    browse_pages,
+    calendar,
+    passes,
+    pledge_pages,
+    receipt,
+    tracking,
+    transfer_api,
+    transfer_pages,
+    waitlist_api,
+    waitlist_pages,
+)
 from app.surfaces.sign_in import demo
 from app.surfaces.sign_in import pages as sign_in_pages
 from app.surfaces.sign_in import passkeys as sign_in_passkeys
@@ -37,10 +58,13 @@ ROUTES: list[ControllerRouterHandler] = [
     *calendar.ROUTES,
     *receipt.ROUTES,
     *tracking.ROUTES,
+    *transfer_api.ROUTES,
+    *transfer_pages.ROUTES,
     *waitlist_api.ROUTES,
     *waitlist_pages.ROUTES,
     *organiser_api.ROUTES,
     *organiser_pages.ROUTES,
+    *review_pages.ROUTES,
     *money_pages.ROUTES,
     *money_api.ROUTES,
     *dispute_pages.ROUTES,

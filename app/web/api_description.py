@@ -29,6 +29,7 @@ SCHEMES: JsonObject = {
     "session": {"type": "http", "scheme": "bearer", "description": "A session's token (for a demo: POST /api/demo/sessions)."},
     "cookie": {"type": "apiKey", "in": "cookie", "name": "busload_session", "description": "The same, as our own pages send it."},
     "manage_token": {"type": "http", "scheme": "bearer", "description": "A pledge's `manage_token`, also as `?token=`."},
+    "transfer_token": {"type": "http", "scheme": "bearer", "description": "The token of a mailed offer of seats, also as `?token=`."},
     "waitlist_token": {"type": "http", "scheme": "bearer", "description": "A `waitlist_token`, also as `?token=`: a place in line."},
     "driver_link": {"type": "http", "scheme": "bearer", "description": "The token of a driver's link; opens one duty."},
     "stripe": {"type": "apiKey", "in": "header", "name": "Stripe-Signature", "description": "Stripe's signature over the raw body."},
@@ -40,6 +41,7 @@ LET_IN: dict[str, tuple[str, ...]] = {
     "partner": STAFF,
     "pledges": ("manage_token", *STAFF),
     "waitlist": ("waitlist_token",),
+    "transfer": ("transfer_token",),
     "driver": ("driver_link",),
     "webhooks": ("stripe",),
 }

@@ -46,6 +46,7 @@ CREATE TABLE transfers (
     to_email            citext NOT NULL,
     to_email_normalised text NOT NULL,
     token_hash          bytea NOT NULL UNIQUE,
+    card_ref            text,                             -- the card of who gave the seats away: its money goes back to them
     state               text NOT NULL CHECK (state IN ('offered', 'accepted', 'cancelled', 'expired')),
     expires_at          timestamptz NOT NULL,
     created_at          timestamptz NOT NULL DEFAULT busload_now(),

@@ -6,6 +6,7 @@ SIGNED_IN = frozenset({"rider", "operator A", "operator B", "partner A", "partne
 ORGANISER = frozenset({"organiser"})
 PLEDGE = frozenset({"rider A", "organiser"})
 WAITING = frozenset({"waiting A"})
+TAKER = frozenset({"taker A"})
 DRIVER = frozenset({"driver A", "driver B"})
 OPERATORS = frozenset({"operator A", "operator B"})
 OPERATOR_A = frozenset({"operator A"})
@@ -33,12 +34,15 @@ _LINES: dict[frozenset[str], str] = {
         GET /d/{token:str} | GET /d/{token:str}/sheet.pdf
         GET /p/{token:str} | GET /p/{token:str}/card-saved | POST /p/{token:str}/card | POST /p/{token:str}/approve
         GET /p/{token:str}/approved | POST /p/{token:str}/withdraw | POST /p/{token:str}/change | GET /p/{token:str}/pass
+        POST /p/{token:str}/transfer | POST /p/{token:str}/transfer/cancel
+        GET /transfer/{token:str} | POST /transfer/{token:str}/accept | POST /transfer/{token:str}/decline
         GET /waitlist/{token:str} | POST /waitlist/{token:str}/leave
         GET /p/{token:str}/receipt | GET /p/{token:str}/receipt.pdf
         GET /p/{token:str}/calendar.ics | GET /t/{token:str} | GET /t/{token:str}/now | GET /t/{token:str}/map.json
         GET /p/{token:str}/export.json | POST /p/{token:str}/erase | GET /erase/{token:str} | POST /erase/{token:str}
         GET /operator/offer/{token:str} | GET /operator/offer/{token:str}/map.json | POST /operator/offer/{token:str}/{answer:str}
     """,
+    TAKER: "GET /api/transfer | POST /api/transfer/accept | POST /api/transfer/decline",
     WAITING: "GET /api/waitlist | POST /api/waitlist/leave",
     SIGNED_IN: """
         GET /pledges | GET /account | POST /account/passkeys/options | POST /account/passkeys | POST /account/sessions/end-others
@@ -50,6 +54,7 @@ _LINES: dict[frozenset[str], str] = {
     """,
     PLEDGE: """
         GET /api/pledges/{pledge_id:uuid} | POST /api/pledges/{pledge_id:uuid}/withdraw | POST /api/pledges/{pledge_id:uuid}/change
+        POST /api/pledges/{pledge_id:uuid}/transfer | POST /api/pledges/{pledge_id:uuid}/transfer/cancel
         POST /api/pledges/{pledge_id:uuid}/card | GET /api/pledges/{pledge_id:uuid}/passes
         GET /api/pledges/{pledge_id:uuid}/receipt.pdf
     """,
@@ -68,6 +73,8 @@ _LINES: dict[frozenset[str], str] = {
         GET /organiser/events/{code:str}/payouts | POST /organiser/events/{code:str}/payouts/cover
         POST /organiser/events/{code:str}/duties/{duty_id:uuid}/correct
         POST /api/events/{event_id:uuid}/refund-ladder | POST /organiser/events/{code:str}/refund-ladder
+        GET /organiser/events/{code:str}/review | POST /organiser/events/{code:str}/review/expected
+        POST /organiser/pledges/{pledge_id:uuid}/release | POST /organiser/pledges/{pledge_id:uuid}/refuse
         GET /organiser | GET /organiser/events/new | POST /organiser/events/new | GET /organiser/events/{code:str}
         POST /organiser/events/{code:str}/trips | POST /organiser/events/{code:str}/cancel | POST /organiser/stops/{stop_id:uuid}/decide
         GET /organiser/trips/{code:str} | POST /organiser/trips/{code:str}/open | POST /organiser/trips/{code:str}/ease

@@ -15,6 +15,7 @@ from app.domain.accounts.store import add_session, find_or_add_account
 from app.domain.events.store import lock_event
 from app.domain.partners.model import Partner
 from app.domain.partners.store import add_partner
+from app.domain.pledges.transfer_store import add_transfer
 from app.domain.pledges.waitlist_store import add_waiting
 from app.flows.issue_manifests import issue_manifests_within
 from app.flows.owe_duty import owe_duty_within
@@ -57,6 +58,13 @@ async def open_house(service: Service) -> AsyncIterator[House]:
         assert event is not None
         await owe_duty_within(conn, event, duty)
         rival = await _rival(conn)
+        taken = new_id()
+        taker_token = derived_token(SECRET, "transfer", taken)
+        await add_transfer(
+            conn, transfer_id=taken, pledge_id=ada, from_name=ADA, from_email="ada@wait.example", to_name="Theo",
+            to_email="theo@wait.example", to_email_normalised="theo@wait.example",
+            token_hash=token_hash(taker_token), expires_at=datetime(2100, 1, 1, tzinfo=UTC),
+        )  # fmt: skip
         entry = new_id()
         waiting_token = derived_token(SECRET, "waitlist", entry)
         await add_waiting(
@@ -82,6 +90,7 @@ async def open_house(service: Service) -> AsyncIterator[House]:
         "operator A": await signed_in(pool, "a@coaches.example", Role.OPERATOR, operator_id=world.operator_id),
         "operator B": await signed_in(pool, "b@coaches.example", Role.OPERATOR, operator_id=rival),
         "waiting A": waiting_token,
+        "taker A": taker_token,
         "driver A": drivers[0][1],
         "driver B": drivers[1][1],
         "partner A": partner_token,
@@ -125,6 +134,7 @@ async def open_house(service: Service) -> AsyncIterator[House]:
                 "/operator/offer/": offer_token,
                 "/erase/": await _wish(pool),
                 "/waitlist/": waiting_token,
+                "/transfer/": taker_token,
             },
             told=(
                 ADA,

@@ -28,6 +28,7 @@ ROLES = [
     "operator A",
     "operator B",
     "waiting A",
+    "taker A",
     "driver A",
     "driver B",
     "partner A",
@@ -59,6 +60,8 @@ def json_bodies(house: House) -> dict[str, Any]:
         "POST /api/stops/{stop_id:uuid}/decide": {"approve": False},
         "POST /api/events/{event_id:uuid}/refund-ladder": {"refund_ladder": [[0, 5000]]},
         "POST /api/pledges/{pledge_id:uuid}/change": {"seats": 2},
+        "POST /api/pledges/{pledge_id:uuid}/transfer": {"to_name": "Mole", "to_email": "mole@x.example"},
+        "POST /api/transfer/accept": {"phone": "1"},
         "POST /api/driver/check-ins": {"check_ins": [{"id": str(uuid4()), "checked_at": POSITION["at"], "pass": "x"}]},
         "POST /api/driver/positions": {"positions": [POSITION]},
         "POST /api/driver/incidents": {"id": str(uuid4()), "kind": "late", "delay_min": 15},
@@ -209,7 +212,7 @@ async def test_a_link_opens_only_what_it_was_made_for(house: House) -> None:
     assert await written(house.service.pool) == before
 
 
-@pytest.mark.parametrize("role", ["rider A", "waiting A", "operator A", "driver A", "partner A", "organiser"])
+@pytest.mark.parametrize("role", ["rider A", "waiting A", "taker A", "operator A", "driver A", "partner A", "organiser"])
 async def test_who_is_let_in_gets_what_is_theirs(house: House, role: str) -> None:
     refused = []
     for route in [route for route, let_in in ACCESS.items() if role in let_in and route.startswith("GET ")]:

@@ -14,6 +14,7 @@ class Travel(msgspec.Struct, frozen=True, kw_only=True):
 
     pledge_id: UUID
     public_code: str
+    holder: int
     name: str
     state: str
     seats: int
@@ -52,7 +53,7 @@ async def read_travel(conn: Connection, pledge_id: UUID) -> Travel | None:
         conn,
         Travel,
         """
-        SELECT p.id AS pledge_id, p.public_code, p.name, p.state, p.seats, p.wheelchairs, p.legs,
+        SELECT p.id AS pledge_id, p.public_code, p.holder, p.name, p.state, p.seats, p.wheelchairs, p.legs,
                t.id AS trip_id, t.public_code AS trip_code, t.state AS trip_state,
                s.name AS stop_name, s.address AS stop_address, s.lat AS stop_lat, s.lon AS stop_lon, s.zone AS stop_zone, s.max_ride_s,
                e.id AS event_id, e.public_code AS event_code, e.name AS event_name, e.state AS event_state, e.venue_name,
@@ -69,6 +70,19 @@ async def read_travel(conn: Connection, pledge_id: UUID) -> Travel | None:
         """,
         pledge_id,
     )
+
+
+async def has_departed(conn: Connection, pledge_id: UUID) -> bool:
+    """Whether a party's bus has left its last stop, or somebody of the party is aboard."""
+    found = await conn.fetchval(
+        """
+        SELECT EXISTS (SELECT FROM check_ins WHERE pledge_id = $1) OR EXISTS (
+            SELECT FROM current_manifests c JOIN manifest_people mp ON mp.manifest_id = c.manifest_id
+            WHERE mp.pledge_id = $1 AND c.closed_at IS NOT NULL)
+        """,
+        pledge_id,
+    )
+    return bool(found)
 
 
 async def find_pledge_by_code(conn: Connection, public_code: str) -> UUID | None:

@@ -6,10 +6,12 @@ from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 import aiosmtplib
+import msgspec
 from jinja2 import Environment
 
 from app.core.database import Pool, transaction
 from app.core.errors import Unavailable
+from app.core.ids import link_subject
 from app.core.log import logger
 from app.domain.notifications import store
 from app.domain.notifications.letters import write_letter
@@ -49,8 +51,11 @@ async def send_mail(pool: Pool, mail_id: UUID, *, server: MailServer, letters: E
     """Sends a mail that has not gone yet; Unavailable when the server does not take it (the queue tries again)."""
     async with transaction(pool) as conn:
         mail = await store.get_unsent_mail(conn, mail_id)
-    if mail is None:
-        return
+        if mail is None:
+            return
+        if "pledge_id" in mail.data:  # links are those of who has the pledge when the mail goes, never another person's
+            holder = await store.read_link_holder(conn, UUID(mail.data["pledge_id"]), mail.recipient)
+            mail = msgspec.structs.replace(mail, data={**mail.data, "pledge_id": link_subject(mail.data["pledge_id"], holder)})
     letter = write_letter(letters, mail)
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = sender, mail.recipient, letter.subject

@@ -39,6 +39,12 @@ async def get_unsent_mail(conn: Connection, mail_id: UUID) -> Mail | None:
     )
 
 
+async def read_link_holder(conn: Connection, pledge_id: UUID, recipient: str) -> int:
+    """Whose links a mail about a pledge carries: those of now if it goes to who has the pledge now, else the first ones, which are dead."""
+    found = await conn.fetchval("SELECT holder FROM pledges WHERE id = $1 AND email = $2::citext", pledge_id, recipient)
+    return int(found or 0)
+
+
 async def mark_sent(conn: Connection, mail_id: UUID) -> None:
     """The mail server has taken it."""
     await conn.execute("UPDATE mails SET sent_at = busload_now(), tries = tries + 1 WHERE id = $1 AND sent_at IS NULL", mail_id)

@@ -13,15 +13,17 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, Quer
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from app.core.database import Pool
-from app.core.errors import Invalid, Unavailable
+from app.core.errors import Gone, Invalid, Unavailable
 from app.core.idempotency import check_key
-from app.core.ids import derived_token
+from app.core.ids import derived_token, link_subject, token_hash
 from app.domain.events import store as events
 from app.domain.events.ladder import event_steps
 from app.domain.payments.gateway import PaymentGateway
 from app.domain.pledges import store as pledges
 from app.domain.pledges.model import PledgeState
+from app.domain.pledges.transfer_store import read_holders
 from app.flows.change_pledge import PledgeChange, change_pledge
+from app.flows.hold_for_review import note_network
 from app.flows.open_card_page import open_card_page
 from app.flows.pledge_wish import PlacedPledge, PledgeWish, request_pledge
 from app.flows.propose_stop import propose_stop
@@ -47,6 +49,7 @@ from app.surfaces.rider.views import (
 from app.web.actors import Actor, CurrentActor, bearer_token
 from app.web.cursors import check_limit, read_cursor, write_cursor
 from app.web.live_hub import LiveHub
+from app.web.rate_limits import network_hash
 
 DEFAULT_RADIUS_M = 150_000.0
 IdempotencyKey = Annotated[
@@ -184,16 +187,21 @@ async def propose(trip_id: FromPath[UUID], data: JSONBody[ProposeStop], pool: Na
 
 @post("/api/trips/{trip_id:uuid}/pledges", tags=["pledges"], dependencies={"desk": PROVIDE_DESK})
 async def place(
-    trip_id: FromPath[UUID], data: JSONBody[PlacePledge], desk: NamedDependency[Desk], idempotency_key: IdempotencyKey = None
+    request: Request[Any, Any, Any],
+    trip_id: FromPath[UUID],
+    data: JSONBody[PlacePledge],
+    desk: NamedDependency[Desk],
+    idempotency_key: IdempotencyKey = None,
 ) -> PlacedPledgeView:
     """Pledges seats. Nothing is charged unless the trip is confirmed; the card is saved at `card_url` within 15 minutes."""
     settings = desk.settings
-    request = request_pledge(
+    wanted = request_pledge(
         wish_of(data), key=check_key(idempotency_key), body=msgspec.json.encode(data), secret=settings.secret,
         account_id=desk.actor.account_id, partner_key_id=None,
     )  # fmt: skip
-    placed = await desk.queue.place(trip_id, request)
+    placed = await desk.queue.place(trip_id, wanted)
     if placed.pledge.state is PledgeState.PENDING_CARD:
+        await note_network(desk.pool, placed.pledge.id, network_hash(request, settings.secret))
         with suppress(Unavailable):  # the pledge stands; its page offers the card again
             await open_card_page(
                 desk.pool, placed.pledge.id, gateway=desk.gateway, base_url=settings.base_url, manage_token=placed.manage_token
@@ -208,8 +216,9 @@ async def view_placed(pool: Pool, placed: PlacedPledge) -> PledgeView:
         ladder = ladder_of(event_steps(placed.event), placed.pledge, placed.charges, [], now=placed.pledge.created_at)
         return view_pledge(placed.pledge, placed.charges, [], ladder)
     async with pool.acquire() as conn:
-        pledge = await pledges.get_pledge(conn, placed.pledge.id)
-        assert pledge is not None
+        pledge = await pledges.find_by_token(conn, token_hash(placed.manage_token))
+        if pledge is None:
+            raise Gone("This pledge was passed on to another person; their link opens it now.", code="pledge_passed_on")
         return await read_pledge_view(conn, pledge)
 
 
@@ -299,7 +308,9 @@ async def new_card(
     """Opens the page where the card (or another one) is saved."""
     async with pool.acquire() as conn:
         await open_pledge(conn, pledge_id, actor=actor, token=token or bearer_token(request))
-    manage_token = derived_token(settings.secret, "manage", pledge_id)  # the way back; a session's token must not stand in an address
+        holder = (await read_holders(conn, [pledge_id]))[pledge_id]
+    # the way back; a session's token must not stand in an address
+    manage_token = derived_token(settings.secret, "manage", link_subject(pledge_id, holder))
     url = await open_card_page(pool, pledge_id, gateway=gateway, base_url=settings.base_url, manage_token=manage_token)
     return CardPage(card_url=url)
 

@@ -14,14 +14,15 @@ from litestar.response import Template
 from app.core.clock import busload_now
 from app.core.database import Connection, Pool
 from app.core.errors import Invalid, NotFound, Refusal, SignInNeeded
-from app.core.ids import derived_token, token_hash
+from app.core.ids import derived_token, link_subject, token_hash
 from app.domain.events import store as events
 from app.domain.events.model import Event, Stop, StopState
 from app.domain.payments import store as payments
 from app.domain.payments.gateway import GatewayError, PaymentGateway
 from app.domain.payments.model import Payment, PaymentState, Refund
 from app.domain.pledges import store as pledges
-from app.domain.pledges.model import LIVE, Pledge, PledgeState
+from app.domain.pledges.model import LIVE, SECURED, Pledge, PledgeState
+from app.domain.pledges.transfer_store import find_open_transfer, read_holders
 from app.domain.trips import store as trips
 from app.domain.trips.model import SELLING, Trip, TripState
 from app.flows.approve_charge import approve_charge, look_at_charge
@@ -133,6 +134,7 @@ async def show_pledge(
         sheet = await read_sheet(conn, pledge)
         record = await read_money(conn, pledge, sheet.charges, sheet.refunds)
         way_back = await find_way_back(conn, request, pledge, sheet.trip.public_code)
+        transfer = await find_open_transfer(conn, pledge.id)
         ladder = await read_pledge_ladder(conn, sheet.event, pledge, sheet.charges, sheet.refunds)
     return page(
         request,
@@ -152,6 +154,7 @@ async def show_pledge(
         price_note=price_note(pledge, sheet.refunds),
         way_back=way_back,
         ladder=ladder,
+        transfer=transfer,
         **possible(sheet),
     )
 
@@ -167,8 +170,9 @@ def possible(sheet: PledgeSheet) -> dict[str, bool]:
     state, selling = sheet.pledge.state, sheet.trip.state in SELLING and sheet.event.booking_closed_at is None
     unpaid = any(c.state in {PaymentState.NEEDS_ACTION, PaymentState.RETRYABLE} for c in sheet.charges)
     return {
-        "can_save_card": state is PledgeState.PENDING_CARD,
+        "can_save_card": state is PledgeState.PENDING_CARD and sheet.pledge.payment_method_ref is None,
         "can_change": state in LIVE and selling,
+        "can_transfer": state in SECURED and sheet.trip.state in BEFORE_DEPARTURE,
         "can_withdraw": state in LIVE and sheet.trip.state in BEFORE_DEPARTURE,
         "can_approve": unpaid,
         "can_change_card": state in {PledgeState.ACTIVE, PledgeState.CONFIRMED},
@@ -271,7 +275,8 @@ async def my_row(conn: Connection, pledge: Pledge, settings: Settings) -> MyPled
     event = await events.get_event(conn, pledge.event_id)
     assert trip is not None
     assert event is not None
-    token = derived_token(settings.secret, "manage", pledge.id)
+    holders = await read_holders(conn, [pledge.id])
+    token = derived_token(settings.secret, "manage", link_subject(pledge.id, holders[pledge.id]))
     return MyPledge(pledge=pledge, trip=view_trip(trip, pledge.currency, settings.base_url), event_name=event.name, path=f"/p/{token}")
 
 

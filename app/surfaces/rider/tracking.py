@@ -13,7 +13,7 @@ from litestar.response import Template
 
 from app.core.database import Connection, Pool, transaction
 from app.core.errors import NotFound
-from app.core.ids import derived_token
+from app.core.ids import derived_token, link_subject
 from app.domain.manifests import day_store
 from app.domain.manifests.day_store import Incident
 from app.domain.manifests.model import Leg, Manifest, Position
@@ -42,12 +42,13 @@ class Track(msgspec.Struct, frozen=True, kw_only=True):
     duty_id: UUID | None
 
 
-async def open_track(conn: Connection, token: str, secret: str) -> Travel:
+async def open_track(conn: Connection, link: str, secret: str) -> Travel:
     """The travel behind `<public code>-<pass token>`, or NotFound."""
-    code, _, given = token.partition("-")
+    code, _, given = link.partition("-")
     pledge_id = await find_pledge_by_code(conn, code)
     travel = None if pledge_id is None else await read_travel(conn, pledge_id)
-    if travel is None or not hmac.compare_digest(derived_token(secret, "pass", travel.pledge_id).encode(), given.encode()):
+    token = "" if travel is None else derived_token(secret, "pass", link_subject(travel.pledge_id, travel.holder))
+    if travel is None or not hmac.compare_digest(token.encode(), given.encode()):
         raise NotFound(NO_LINK, code="unknown_tracking_link")
     return travel
 

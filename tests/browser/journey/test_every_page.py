@@ -31,7 +31,11 @@ NO_PAGE = {
     "/demo/{role:str}": "signs in and sends on",
     "/demo/{role:str}/{code:str}": "signs in and sends on",
     "/trips/{code:str}/waitlist": "tests/browser/journey/test_after_confirmation.py, which fills a trip",
+    "/transfer/{token:str}": "tests/browser/journey/test_after_confirmation.py",
     "/waitlist/{token:str}": "tests/browser/journey/test_after_confirmation.py",
+    "/organiser/events/{code:str}/money/{table:str}": "the money page's tables as CSV",
+    "/organiser/disputes/{dispute_id:uuid}": "tests/browser/organiser, where somebody disputes",
+    "/operator/statements/{duty_id:uuid}": "tests/browser/operator/test_statement_pages.py, where a duty has been paid",
     "/api": "Swagger's reader, with a main landmark of its own: tests/browser/web/test_api_docs.py",
     "/erase/{token:str}": "asked for by mail: tests/browser/account",
     "/partner": "sends the partner on to their own page",
@@ -44,16 +48,17 @@ PAGES: dict[str, set[str]] = {
     "rider": {"/pledges", "/account", "/p/{token:str}", "/p/{token:str}/pass", "/p/{token:str}/receipt", "/t/{token:str}"},
     "operator": {
         "/operator", "/operator/offers/{offer_id:uuid}", "/operator/offer/{token:str}", "/operator/duties", "/operator/fleet",
-        "/operator/vehicles/{vehicle_id:uuid}", "/operator/drivers",
+        "/operator/vehicles/{vehicle_id:uuid}", "/operator/drivers", "/operator/statements",
     },
     "driver": {"/d/{token:str}"},
     "organiser": {
-        "/organiser", "/organiser/events/new", "/organiser/events/{code:str}", "/organiser/events/{code:str}/dispatch",
-        "/organiser/events/{code:str}/money", "/organiser/trips/{code:str}",
+        "/organiser", "/organiser/events/new", "/organiser/events/{code:str}", "/organiser/events/{code:str}/dispatch", "/organiser/events/{code:str}/review",
+        "/organiser/events/{code:str}/money", "/organiser/events/{code:str}/ledger", "/organiser/money",
+        "/organiser/ledger/{transaction_id:uuid}", "/organiser/trips/{code:str}", "/organiser/events/{code:str}/payouts",
     },
     "partner": {
         "/partner/{code:str}", "/partner/{code:str}/events/{event:str}", "/partner/{code:str}/keys", "/partner/{code:str}/webhooks",
-        "/partner/{code:str}/webhooks/{endpoint_id:uuid}",
+        "/partner/{code:str}/webhooks/{endpoint_id:uuid}", "/partner/{code:str}/statements",
     },
 }  # fmt: skip
 World = tuple[PrivateStack, Doors]

@@ -16,6 +16,7 @@ ARRIVE = datetime(2027, 1, 16, 15, 30, tzinfo=UTC)
 TRAVEL = Travel(
     pledge_id=PLEDGE,
     public_code="K7M2Q9XA",
+    holder=0,
     name="Ada Lovelace",
     state="active",
     seats=1,
