@@ -16,7 +16,7 @@ from solver.admit import Gate
 from solver.children import Slice
 from solver.draft import Draft, Duty, make_duty, needed_stops
 from solver.instance import Ints
-from solver.milp import NO_UPPER, Programme, restricted, solve_integer, solve_linear
+from solver.milp import NO_UPPER, Programme, below, restricted, solve_integer, solve_linear
 from solver.neighbourhood import MAX_COLUMNS, Books, Columns, Demand, columns_of, demand_of
 from solver.paths import stop_bits
 from solver.pricing import EMPTY_PATHS, NEVER, Paths, price_many
@@ -25,13 +25,13 @@ from solver.seating import Bus, seat
 
 FREE_PER_SIZE = 5
 UNHURRIED_S = 60.0  # a safety net only: deterministic work ends an integer programme before
-GIVE_UP = 15
+GIVE_UP = 35
 RETURN_AT = 0.004  # how much dearer than the best a draft may stay before the search goes back
 BLUR = 0.2
 KICKS = 2
-KEEP = 400
+KEEP = 250
 MOST_DUTIES = 7
-WORK = 0.3
+WORK = 0.05
 
 
 class Improver:
@@ -225,7 +225,7 @@ class Improver:
     def pick(self, demand: Demand, columns: Columns, klasses: Ints, free: Ints, now: int, behind: int, present: int) -> list[int] | None:
         """-> numbers of the columns to use (repeated if used twice), or None if nothing better exists.
 
-        The last `present` columns are the duties there are, which the integer programme starts from.
+        The last `present` columns are the duties there are, which the integer programme must beat.
         """
         programme, slack = covering(demand, columns, klasses, free, now, behind)
         allowed = now + slack * behind
@@ -236,17 +236,13 @@ class Improver:
         keep = np.flatnonzero(relaxed.reduced <= allowed - relaxed.value)
         if len(keep) > KEEP:
             keep = np.sort(keep[np.argpartition(relaxed.reduced[keep], KEEP - 1)[:KEEP]])
-        old = np.arange(len(columns) - present, len(columns))
-        spare = np.arange(len(columns), len(programme.cost)) if behind else old[:0]
-        keep = np.unique(np.concatenate([keep, old, spare]))
+        keep = np.union1d(keep, np.arange(len(columns) - present, len(programme.cost)))  # the duties there are, and leaving people behind
         self.stats["mip"] += 1
         self.stats["kept"] += len(keep)
         small = restricted(programme, keep)
-        hint = np.isin(keep, old).astype(np.float64)
-        hint[np.searchsorted(keep, spare)] = small.upper[np.searchsorted(keep, spare)]
         work = WORK * max(1.0, (len(demand.points) / 8) ** 3)
-        answer = solve_integer(small, work=work, seconds=self.longest_s, hint=hint if present else None)
-        if answer.value is None or (present and answer.value >= allowed - 0.5):
+        answer = solve_integer(below(small, allowed - 1.0) if present else small, work=work, seconds=self.longest_s, covering=True)
+        if answer.value is None:
             return None
         return [int(keep[j]) for j in np.flatnonzero(answer.x > 0) for _ in range(int(answer.x[j])) if keep[j] < len(columns)]
 

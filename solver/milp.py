@@ -70,20 +70,13 @@ def _run(
     model: model_pb2.ModelProto,
     kind: int,
     parameters: parameters_pb2.SolveParametersProto,
-    hint: Floats | None = None,
 ) -> result_pb2.SolveResultProto:
-    start = model_parameters_pb2.ModelSolveParametersProto()
-    if hint is not None:
-        used = np.flatnonzero(hint)
-        values = start.solution_hints.add().variable_values
-        values.ids.extend(used.tolist())
-        values.values.extend(hint[used].tolist())
     return math_opt.solve(
         model,
         kind,
         parameters_pb2.SolverInitializerProto(),
         parameters,
-        start,
+        model_parameters_pb2.ModelSolveParametersProto(),
         None,
         callback_pb2.CallbackRegistrationProto(),
         None,
@@ -106,15 +99,21 @@ def solve_linear(programme: Programme) -> LinearAnswer | None:
     )
 
 
-def solve_integer(programme: Programme, *, work: float, seconds: float, workers: int = 1, hint: Floats | None = None) -> IntegerAnswer:
-    """CP-SAT's best point within so much deterministic work (and so many seconds, as a safety net), from a point known to be good."""
-    parameters = parameters_pb2.SolveParametersProto(threads=workers)
+def solve_integer(programme: Programme, *, work: float, seconds: float, covering: bool = False) -> IntegerAnswer:
+    """CP-SAT's best point within so much deterministic work (and so many seconds, as a safety net).
+
+    `covering` picks the search that branches on the linear relaxation, without looking for symmetries.
+    """
+    parameters = parameters_pb2.SolveParametersProto(threads=1)
     parameters.time_limit.FromMilliseconds(max(1, int(seconds * 1000)))
-    parameters.cp_sat.num_workers = workers
+    parameters.cp_sat.num_workers = 1
     parameters.cp_sat.max_deterministic_time = work
     parameters.cp_sat.linearization_level = 2
     parameters.cp_sat.cp_model_probing_level = 0
-    result = _run(build(programme, integer=True), parameters_pb2.SOLVER_TYPE_CP_SAT, parameters, hint)
+    if covering:
+        parameters.cp_sat.subsolvers.append("max_lp")
+        parameters.cp_sat.symmetry_level = 0
+    result = _run(build(programme, integer=True), parameters_pb2.SOLVER_TYPE_CP_SAT, parameters)
     reason = result.termination.reason
     bound = result.termination.objective_bounds.dual_bound
     if not result.solutions:
