@@ -12,7 +12,7 @@ from app.domain.payments.gateway import GatewayError, IntentState, NotFound, Pay
 from app.domain.payments.model import CHARGED, LOOKUP_AFTER, Outcome, Payment, PaymentState, outcome_of
 from app.domain.payments.service import apply_outcome, claim_attempt
 from app.domain.pledges import store as pledges
-from app.flows.charge_payment import attempt, unknown
+from app.flows.charge_payment import try_and_settle, unknown
 from app.flows.close_charge import close_charge
 from app.flows.settle_payment import KEEPS, settle_payment
 
@@ -85,7 +85,7 @@ async def try_again(pool: Pool, payment_id: UUID, *, gateway: PaymentGateway) ->
         await act_as(conn, "timer", "no money had moved")
         payment = await claim_attempt(conn, payment_id, [PaymentState.UNKNOWN])
     if payment is not None:
-        await settle_payment(pool, payment_id, await attempt(pool, payment, gateway=gateway))
+        await try_and_settle(pool, payment, gateway=gateway)
 
 
 async def learn_of_intent(pool: Pool, intent_ref: str, *, gateway: PaymentGateway) -> None:

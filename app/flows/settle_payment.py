@@ -21,10 +21,13 @@ log = logger(__name__)
 KEEPS = frozenset({PledgeState.CONFIRMED, PledgeState.PAID, PledgeState.TRAVELLED, PledgeState.NO_SHOW})
 
 
-async def settle_payment(pool: Pool, payment_id: UUID, outcome: Outcome, *, at_bank: bool = False) -> Payment | None:
+async def settle_payment(
+    pool: Pool, payment_id: UUID, outcome: Outcome, *, at_bank: bool = False, attempt: int | None = None
+) -> Payment | None:
     """Moves the payment, posts the charge, pays the pledge; refunds at once a charge whose pledge has gone meanwhile. Repeatable.
 
-    `at_bank`: the rider is on the way to the bank's page this moment, and needs no mail that says so.
+    `at_bank`: the rider is on the way to the bank's page this moment, and needs no mail that says so. `attempt`: whose outcome it is; that
+    one has failed says nothing of a later one that is under way.
     """
     async with transaction(pool) as conn:
         await act_as(
@@ -40,6 +43,8 @@ async def settle_payment(pool: Pool, payment_id: UUID, outcome: Outcome, *, at_b
         pledge = await pledges.lock_pledge(conn, reference)
         before = await payments.lock_payment(conn, payment_id)
         assert before is not None
+        if outcome.state is not PaymentState.SUCCEEDED and attempt not in {None, before.attempts}:
+            return before
         if outcome.state is PaymentState.SUCCEEDED and before.state in {PaymentState.VOID, PaymentState.ABANDONED}:
             log.error("charge.after_its_end", payment_id=str(payment_id), state=before.state.value)  # a person must give it back
         after = await apply_outcome(conn, before, outcome)

@@ -168,14 +168,19 @@ async def finish_attempt(conn: Connection, *, payment_id: UUID, number: int, out
     )
 
 
-async def set_intent(conn: Connection, payment_id: UUID, intent_ref: str) -> str | None:
-    """Gives a payment in flight its intent, for ever; the one it has wins. None when it was let go: never confirm it then."""
+async def set_intent(conn: Connection, payment_id: UUID, intent_ref: str, *, attempt: int) -> str | None:
+    """Gives a payment in flight its intent, for ever; the one it has wins.
+
+    None when it was let go, or when another attempt or a look-up has it by now: never confirm it then.
+    """
     found: str | None = await conn.fetchval(
         """
-        UPDATE payments SET intent_ref = coalesce(intent_ref, $2) WHERE id = $1 AND state IN ('submitting', 'unknown') RETURNING intent_ref
+        UPDATE payments SET intent_ref = coalesce(intent_ref, $2) WHERE id = $1 AND state IN ('submitting', 'unknown')
+        RETURNING CASE WHEN state = 'submitting' AND attempts = $3 THEN intent_ref END
         """,
         payment_id,
         intent_ref,
+        attempt,
     )
     return found
 
