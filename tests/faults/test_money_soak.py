@@ -1,6 +1,7 @@
 """`make soak-money` in short, and the auditor it relies on: it must see what it is there to see."""
 
 from copy import deepcopy
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -8,8 +9,12 @@ import pytest
 
 from tests.soak.books import Ours, PaymentRow, RefundRow, cents_apart, double_charges, unaccounted, unsettled
 from tests.soak.play import Plan, run_soak
+from tests.soak.town import LEASE
 
-SHORT = Plan(charges=110, old_key_charges=40, seconds_between_kills=6.0, seed=7, forgettings=2, rougher=2.0)
+SHORT = Plan(
+    charges=110, old_key_charges=40, seconds_between_kills=5.0, seed=7, forgettings=1, rougher=2.0, away=LEASE,
+    between_retries=timedelta(days=4),
+)  # fmt: skip
 PLEDGE, PAYMENT, REFUND = uuid4(), uuid4(), uuid4()
 
 

@@ -42,6 +42,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     seconds_between_kills: float
     seed: int
     forgettings: int = 3
+    away: timedelta | None = None  # how long nobody is there after a kill, by the simulated clocks; None: only until the next one starts
+    between_retries: timedelta = RETRY
     rougher: float = 1.0  # times the rates of faults: a short run must meet each of them too
 
 
@@ -103,7 +105,7 @@ class Soak:
             old = await gather_crowd(town, "old", charges=plan.old_key_charges, dice=self.dice)
             await town.stage("faults", {"rates": rates_of(plan), "rate_limited": True})
         with self.act("charging"):
-            async with town.killing(plan.seconds_between_kills):
+            async with town.killing(plan.seconds_between_kills, away=plan.away):
                 await self.charge(fresh, timeout_s=patience_s)
                 await town.come_to_rest("the first charges", timeout_s=patience_s)
                 await self.approve_some(fresh)
@@ -111,13 +113,13 @@ class Soak:
             await tip(town, old)
             for number in range(plan.forgettings):
                 await self.die_for_a_day(CREATE, CONFIRM)
-                if number == 1:  # in the middle of its charges: what succeeds after this goes back at once
+                if number == plan.forgettings - 1:  # in the middle of its charges: what succeeds after this goes back at once
                     await self.cancel(old.trips[0].id)
             await town.come_to_rest("the charges of the second pass", timeout_s=patience_s)
         with self.act("collection"):
             await self.collect(timeout_s=patience_s)
         with self.act("refunds"):
-            async with town.killing(plan.seconds_between_kills):
+            async with town.killing(plan.seconds_between_kills, away=plan.away):
                 for trip in fresh.trips[::2]:
                     await self.cancel(trip.id)
                 await town.come_to_rest("the refunds", timeout_s=patience_s)
@@ -180,8 +182,8 @@ class Soak:
                 waiting = await conn.fetchval("SELECT count(*) FROM payments WHERE state IN ('retryable', 'needs_action')")
             if waiting == 0:
                 return
-            await self.town.kill_worker(jump=RETRY)
-        raise StageError(f"{waiting} payments still wait after {ROUNDS} rounds of two days")
+            await self.town.kill_worker(jump=self.plan.between_retries)
+        raise StageError(f"{waiting} payments still wait after {ROUNDS} rounds")
 
     async def cancel(self, trip_id: Any) -> None:
         """A trip does not run."""

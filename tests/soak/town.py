@@ -92,13 +92,13 @@ class Town:
         return caught
 
     @contextlib.asynccontextmanager
-    async def killing(self, every_s: float) -> AsyncIterator[None]:
-        """The worker dies every so many seconds while the block runs."""
+    async def killing(self, every_s: float, *, away: timedelta | None = None) -> AsyncIterator[None]:
+        """The worker dies every so many seconds while the block runs; `away`: for so long nobody is there then, by both clocks."""
 
         async def hand() -> None:
             while True:
                 await asyncio.sleep(every_s)
-                await self.kill_worker()
+                await self.kill_worker(jump=away)
 
         task = asyncio.create_task(hand())
         try:
