@@ -174,6 +174,18 @@ def enable_account(world: World, account_id: str) -> dict[str, Any]:
     return world.renderer.show(paying_out.enable(world, row))
 
 
+class TopUp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Money of our own that we bring to our balance, minor units; available at once."""
+
+    amount: int
+    currency: str
+
+
+def top_up(world: World, wanted: TopUp) -> dict[str, Any]:
+    made = balance.move(world, type="topup", amount=wanted.amount, currency=wanted.currency.lower(), source=world.new_id("tu"))
+    return world.renderer.show(made)
+
+
 class Tampering(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Falsify our balance for a reconciliation to find: `drift` changes movement `ref` by `amount`, `double` repeats it, `hide` drops it.
 

@@ -203,6 +203,11 @@ async def enable_account(request: AnyRequest, account_id: str) -> Response[bytes
     return await _act(request, stage.Nothing, lambda world, _: stage.enable_account(world, account_id))
 
 
+@post("/_stage/topups")
+async def top_up(request: AnyRequest) -> Response[bytes]:
+    return await _act(request, stage.TopUp, stage.top_up)
+
+
 @post("/_stage/movements")
 async def tamper(request: AnyRequest) -> Response[bytes]:
     return await _act(request, stage.Tampering, stage.tamper)
@@ -258,7 +263,18 @@ def build_app(world: World) -> Litestar:
     """The application over one world."""
     pages = [show_session, enter_card, show_approval, decide, onboard, show_receipt]
     reads = [ready, books, show_balance, requests, show_faults, show_clock]
-    acts = [set_faults, set_clock, complete_session, give_wallets, decide_intent, open_dispute, close_dispute, enable_account, tamper]
+    acts = [
+        set_faults,
+        set_clock,
+        complete_session,
+        give_wallets,
+        decide_intent,
+        open_dispute,
+        close_dispute,
+        enable_account,
+        top_up,
+        tamper,
+    ]
     return Litestar(
         route_handlers=[api, *pages, *reads, *acts, create_static_files_router(path="/c/static", directories=[STATIC])],
         state=State({"world": world, "desk": Desk(world), "pages": Pages(world), "timers": Timers(world)}),

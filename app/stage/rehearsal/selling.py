@@ -124,7 +124,7 @@ class Box:
         try:
             await self.owner(placed).post(f"/api/pledges/{placed.id}/withdraw", may_repeat=True)
         except Refused as refused:
-            if refused.code != "pledge_confirmed" and not refused.repeated:
+            if refused.code not in {"pledge_confirmed", "trip_just_confirmed"} and not refused.repeated:
                 raise
         else:
             self.notes.count("withdrawals")
