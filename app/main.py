@@ -1,5 +1,6 @@
 """The web process: builds the application, wires its parts, starts and stops them. No logic."""
 
+import gc
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -39,6 +40,7 @@ from app.web.static_files import static_router
 from app.web.templating import build_environment, template_config
 
 NOT_COMPRESSED = [r"/live$", r"\.(png|jpe?g|webp|ico|woff2|pdf)$"]  # streams go out event by event; the others are compressed already
+GC_THRESHOLDS = (10_000, 20, 20)  # a request makes hundreds of objects and leaves none in a cycle
 STRIPE_CHECKOUT = "https://checkout.stripe.com"
 STRIPE_CONNECT = "https://connect.stripe.com"
 ROUTES: list[ControllerRouterHandler] = [*health.ROUTES, static_router(), *SURFACE_ROUTES]
@@ -188,6 +190,9 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
 def serve_app(application: Litestar, *, host: str, port: int) -> None:
     """Runs an application that was built for these settings."""
     settings: Settings = application.state.settings
+    gc.collect()
+    gc.freeze()  # routes and signatures live as long as the process: no collection needs to walk them again and again
+    gc.set_threshold(*GC_THRESHOLDS)
     config = uvicorn.Config(
         application, host=host, port=port, loop="uvloop", log_config=None, access_log=False, proxy_headers=True,
         forwarded_allow_ips=settings.trusted_proxies, timeout_graceful_shutdown=20, server_header=False,

@@ -1,7 +1,6 @@
 """`Idempotency-Key`: one effect per key and scope, the same answer again, another body refused."""
 
 import hashlib
-from collections.abc import Sequence
 from uuid import UUID
 
 import asyncpg
@@ -83,25 +82,3 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
 
     body_hash: bytes
     effect_id: UUID
-
-
-async def find_effects(conn: Connection, *, scope: str, keys: Sequence[str]) -> dict[str, Effect]:
-    """The effects of those keys that were claimed before. Exact where the scope's keys are claimed under one lock."""
-    rows = await conn.fetch(
-        "SELECT key, body_hash, effect_id FROM idempotency_keys WHERE scope = $1 AND key = ANY($2::text[])", scope, list(keys)
-    )
-    return {row["key"]: Effect(body_hash=row["body_hash"], effect_id=row["effect_id"]) for row in rows}
-
-
-async def keep_effects(conn: Connection, *, scope: str, effects: Sequence[tuple[str, bytes, UUID]]) -> None:
-    """Claims keys (key, body hash, effect id) for effects made in this transaction; one claimed before is a unique violation."""
-    await conn.execute(
-        """
-        INSERT INTO idempotency_keys (scope, key, body_hash, effect_id)
-        SELECT $1, key, body_hash, effect_id FROM unnest($2::text[], $3::bytea[], $4::uuid[]) AS new (key, body_hash, effect_id)
-        """,
-        scope,
-        [key for key, _, _ in effects],
-        [body_hash for _, body_hash, _ in effects],
-        [effect_id for _, _, effect_id in effects],
-    )

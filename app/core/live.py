@@ -24,8 +24,13 @@ async def tell(conn: Connection, kind: str, subject_id: UUID) -> None:
 
 async def tell_all(conn: Connection, kind: str, subject_ids: Iterable[UUID]) -> None:
     """The same news of many subjects in one statement."""
-    payloads = [msgspec.json.encode(News(kind=kind, subject_id=subject_id)).decode() for subject_id in subject_ids]
+    payloads = [encode_news(kind, subject_id) for subject_id in subject_ids]
     await conn.execute("SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload", CHANNEL, payloads)
+
+
+def encode_news(kind: str, subject_id: UUID) -> str:
+    """The news as a notification carries it, for a statement that tells by itself."""
+    return msgspec.json.encode(News(kind=kind, subject_id=subject_id)).decode()
 
 
 def read_news(payload: str) -> News:

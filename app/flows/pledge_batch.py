@@ -7,15 +7,13 @@ import asyncpg
 import msgspec
 
 from app.core.audit import act_as
-from app.core.clock import busload_now
 from app.core.database import Connection, Pool, transaction
 from app.core.errors import NotFound, Refusal
-from app.core.idempotency import KeyReused, find_effects, keep_effects
+from app.core.idempotency import KeyReused
 from app.core.ids import derived_token
-from app.core.live import tell
+from app.core.live import encode_news
 from app.core.log import logger
 from app.core.timers import set_timers
-from app.domain.events import store as events
 from app.domain.events.model import Event
 from app.domain.notifications.model import NewMail
 from app.domain.notifications.service import queue_mails
@@ -27,6 +25,7 @@ from app.domain.trips import store as trips
 from app.domain.trips.model import Trip
 from app.domain.trips.store import TripLock
 from app.flows.confirm_trip import collect_fares, confirm_within
+from app.flows.pledge_store import BatchRead, count_batch, read_batch
 from app.flows.pledge_tally import Facts, Tally
 from app.flows.pledge_wish import PlacedPledge, PledgeRequest
 from app.flows.tell_counts import tell_counts_within
@@ -73,43 +72,37 @@ async def place_batch_within(
     conn: Connection, trip_id: UUID, requests: Sequence[PledgeRequest], *, secret: str, lock_trip: TripLock
 ) -> list[Answer]:
     """The same in a transaction it is given. A key claimed before answers again; only what is admitted keeps its key."""
-    await act_as(conn, "rider", "pledged")
     trip = await lock_trip(conn, trip_id)
     if trip is None:
         return [NotFound("There is no such trip. The event's page lists those it has.", code="unknown_trip") for _ in requests]
-    event = await events.get_event(conn, trip.event_id)
-    assert event is not None
-    answers = await answer_again(conn, event, trip_id, requests, secret=secret)
+    read = await read_batch(conn, trip, scope=scope_of(trip_id), requests=requests)
+    answers = await answer_again(conn, read, requests, secret=secret) if read.effects else {}
     if fresh := [request for request in requests if request.pledge_id not in answers]:
-        facts = await read_facts(conn, trip, event, fresh)
-        tally, admitted = Tally(trip, facts), []
+        kept_for_line = await read_kept_for_line(conn, trip) if read.has_line else 0
+        tally, admitted = Tally(trip, facts_of(read, kept_for_line=kept_for_line)), []
         for request in fresh:
             try:
                 admitted.append((request, tally.admit(request)))
             except Refusal as refusal:
                 answers[request.pledge_id] = refusal
         if admitted:
-            answers |= await store_admitted(conn, trip, facts, tally, admitted, secret=secret)
+            answers |= await store_admitted(conn, trip, read, tally, admitted, secret=secret)
     return [answers[request.pledge_id] for request in requests]
 
 
-async def answer_again(
-    conn: Connection, event: Event, trip_id: UUID, requests: Sequence[PledgeRequest], *, secret: str
-) -> dict[UUID, Answer]:
+async def answer_again(conn: Connection, read: BatchRead, requests: Sequence[PledgeRequest], *, secret: str) -> dict[UUID, Answer]:
     """Answers to requests whose keys were used before: the same pledge for the same body, KeyReused for another."""
-    effects = await find_effects(conn, scope=scope_of(trip_id), keys=[request.key for request in requests])
-    if not effects:
-        return {}
-    before = {pledge.id: pledge for pledge in await pledges.list_pledges_by_id(conn, [effect.effect_id for effect in effects.values()])}
+    found = await pledges.list_pledges_by_id(conn, [effect.effect_id for effect in read.effects.values()])
+    before = {pledge.id: pledge for pledge in found}
     answers: dict[UUID, Answer] = {}
     for request in requests:
-        effect = effects.get(request.key)
+        effect = read.effects.get(request.key)
         if effect is None:
             continue
         if effect.body_hash != request.body_hash:
             answers[request.pledge_id] = KeyReused("This key was sent before with another request. Use a new key for a new request.")
         else:
-            answers[request.pledge_id] = placed(before[effect.effect_id], event, [], secret=secret, replayed=True)
+            answers[request.pledge_id] = placed(before[effect.effect_id], read.event, [], secret=secret, replayed=True)
     return answers
 
 
@@ -118,55 +111,47 @@ def scope_of(trip_id: UUID) -> str:
     return f"pledge:{trip_id}"
 
 
-async def read_facts(conn: Connection, trip: Trip, event: Event, requests: Sequence[PledgeRequest]) -> Facts:
-    """What these requests are decided by, read after the lock."""
-    accounts = [r.account_id for r in requests if r.wish.payment_method is not None and r.account_id is not None]
-    cards = await pledges.find_saved_cards(conn, accounts) if accounts else {}
-    fingerprints = {card.card_fingerprint for card in cards.values() if card.card_fingerprint is not None}
+def facts_of(read: BatchRead, *, kept_for_line: int) -> Facts:
+    """What new requests are decided by."""
     return Facts(
-        now=await busload_now(conn),
-        event=event,
-        stops={stop.id: stop for stop in await events.list_stops_of_trip(conn, trip.id)},
-        cards=cards,
-        people_on_card=await pledges.people_on_cards(conn, trip_id=trip.id, fingerprints=list(fingerprints)) if fingerprints else {},
-        live_addresses=await pledges.find_live_addresses(conn, trip_id=trip.id, addresses=[r.email_normalised for r in requests]),
-        kept_for_line=await read_kept_for_line(conn, trip),
-    )
+        now=read.now, event=read.event, stops={stop.id: stop for stop in read.stops}, cards=read.cards,
+        people_on_card=read.people_on_card, live_addresses=read.live_addresses, kept_for_line=kept_for_line,
+    )  # fmt: skip
 
 
 async def store_admitted(
-    conn: Connection, trip: Trip, facts: Facts, tally: Tally, admitted: Sequence[tuple[PledgeRequest, NewPledge]], *, secret: str
+    conn: Connection, trip: Trip, read: BatchRead, tally: Tally, admitted: Sequence[tuple[PledgeRequest, NewPledge]], *, secret: str
 ) -> dict[UUID, Answer]:
     """Writes what was admitted, in a few statements: what came up to the tipping pledge, the confirmation, then what came after it."""
-    await keep_effects(conn, scope=scope_of(trip.id), effects=[(r.key, r.body_hash, r.pledge_id) for r, _ in admitted])
-    new = [pledge for _, pledge in admitted]
-    to_tip = 1 + next((i for i, pledge in enumerate(new) if pledge.id == tally.tipped_by), -1)
-    now = await add_counted(conn, trip, facts, new[:to_tip])
+    to_tip = 1 + next((i for i, (_, pledge) in enumerate(admitted) if pledge.id == tally.tipped_by), -1)
+    now = await add_counted(conn, trip, read, admitted[:to_tip])
     if to_tip:
         await act_as(conn, actor_of(admitted[to_tip - 1][0]), "pledged")
-        await confirm_within(conn, now, tipped_by=tally.tipped_by, now=facts.now)
+        await confirm_within(conn, now, tipped_by=tally.tipped_by, now=read.now)
         await act_as(conn, "rider", "pledged")
-    now = await add_counted(conn, now, facts, new[to_tip:])
-    born_now = [born(pledge, facts.now) for pledge in new]
+    now = await add_counted(conn, now, read, admitted[to_tip:])
+    born_now = [born(pledge, read.now) for _, pledge in admitted]
     await collect_fares(conn, now, [pledge.id for pledge in born_now[to_tip:] if pledge.state is PledgeState.CONFIRMED])
-    if any(pledge.card is not None for pledge in new):
+    if read.event.partner_id is not None and now.secured > trip.secured:
         await tell_counts_within(conn, now)
-    await tell(conn, "trip", trip.id)
-    return await answers_for(conn, facts.event, born_now, tipped=to_tip, secret=secret)
+    return await answers_for(conn, read.event, born_now, tipped=to_tip, secret=secret)
 
 
-async def add_counted(conn: Connection, trip: Trip, facts: Facts, new: Sequence[NewPledge]) -> Trip:
+async def add_counted(conn: Connection, trip: Trip, read: BatchRead, admitted: Sequence[tuple[PledgeRequest, NewPledge]]) -> Trip:
     """Stores pledges, counts their people, sets the timers of those that wait for a card, tells each rider; the trip as it is then."""
-    if not new:
+    if not admitted:
         return trip
-    pending = [pledge for pledge in new if pledge.card is None]
-    held = sum(pledge.people for pledge in pending)
-    await pledges.add_pledges(conn, new)
-    counted = await trips.move_people(conn, trip.id, held=held, secured=sum(pledge.people for pledge in new) - held)
+    new = [pledge for _, pledge in admitted]
+    held = sum(pledge.people for pledge in new if pledge.card is None)
+    counted = await count_batch(
+        conn, trip.id, scope=scope_of(trip.id), keyed=[request for request, _ in admitted], held=held,
+        secured=sum(pledge.people for pledge in new) - held, news=encode_news("trip", trip.id),
+    )  # fmt: skip
     assert counted is not None, "the tally kept the cap, under the trip's lock"
-    if pending:
-        await set_timers(conn, "pledge_hold", [pledge.id for pledge in pending], facts.now + HOLD)
-    await queue_mails(conn, [placed_mail(pledge, trip, facts.event) for pledge in new])
+    await pledges.add_pledges(conn, new)
+    if pending := [pledge.id for pledge in new if pledge.card is None]:
+        await set_timers(conn, "pledge_hold", pending, read.now + HOLD)
+    await queue_mails(conn, [placed_mail(pledge, trip, read.event) for pledge in new])
     return counted
 
 

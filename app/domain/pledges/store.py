@@ -253,19 +253,6 @@ async def people_on_card(conn: Connection, *, trip_id: UUID, card_fingerprint: s
     return int(found)
 
 
-async def people_on_cards(conn: Connection, *, trip_id: UUID, fingerprints: Sequence[str]) -> dict[str, int]:
-    """People secured on a trip by card; cards without any are left out."""
-    rows = await conn.fetch(
-        """
-        SELECT card_fingerprint, sum(people)::int AS people FROM pledges
-        WHERE trip_id = $1 AND card_fingerprint = ANY($2::text[]) AND state IN ('active', 'confirmed', 'paid') GROUP BY card_fingerprint
-        """,
-        trip_id,
-        list(fingerprints),
-    )
-    return {row["card_fingerprint"]: row["people"] for row in rows}
-
-
 async def find_live_addresses(conn: Connection, *, trip_id: UUID, addresses: Sequence[str]) -> frozenset[str]:
     """Those of these normalised addresses that have a live pledge on a trip."""
     rows = await conn.fetch(
@@ -342,24 +329,6 @@ async def find_saved_card(conn: Connection, account_id: UUID) -> SavedCard | Non
         "SELECT customer_ref, payment_method_ref, card_fingerprint, card_label FROM saved_cards WHERE account_id = $1",
         account_id,
     )
-
-
-async def find_saved_cards(conn: Connection, account_ids: Sequence[UUID]) -> dict[UUID, SavedCard]:
-    """Signed-in riders' cards by account."""
-    rows = await conn.fetch(
-        """
-        SELECT account_id, customer_ref, payment_method_ref, card_fingerprint, card_label FROM saved_cards
-        WHERE account_id = ANY($1::uuid[])
-        """,
-        list(account_ids),
-    )
-    return {
-        row["account_id"]: SavedCard(
-            customer_ref=row["customer_ref"], payment_method_ref=row["payment_method_ref"], card_fingerprint=row["card_fingerprint"],
-            card_label=row["card_label"],
-        )
-        for row in rows
-    }  # fmt: skip
 
 
 async def card_is_needed(conn: Connection, payment_method_ref: str) -> bool:
