@@ -17,6 +17,7 @@ from app.domain.partners.model import Partner
 from app.domain.partners.store import add_partner
 from app.domain.pledges.transfer_store import add_transfer
 from app.domain.pledges.waitlist_store import add_waiting
+from app.domain.payments.receipt_store import issue_receipt
 from app.flows.issue_manifests import issue_manifests_within
 from app.flows.owe_duty import owe_duty_within
 from app.flows.personal_data import token_of
@@ -53,6 +54,7 @@ async def open_house(service: Service) -> AsyncIterator[House]:
         other = await add_duty(conn, world, [eve], plate="BUS 2")
         drivers = [await assign_driver(conn, world, duty, name=DRIVER), await assign_driver(conn, world, other, name="Otto Other")]
         await issue_manifests_within(conn, world.event_id, cause="test")
+        await issue_receipt(conn, ada)
         await conn.execute("UPDATE trips SET secured = 2 WHERE id = $1", world.trip_id)  # what the parties above amount to
         event = await lock_event(conn, world.event_id)
         assert event is not None

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, ViewportSize
 
 from app.core.database import transaction
 from app.flows.credit_back import credit_back_within
@@ -20,7 +20,7 @@ from tests.support.service import Service
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-PHONE = {"width": 390, "height": 844}
+PHONE = ViewportSize(width=390, height=844)
 TIERS = [[3, 2500]]
 
 
