@@ -17,6 +17,7 @@ from app.core.errors import NotFound
 from app.domain.payments import receipt_store as receipts
 from app.domain.payments.model import CHARGED, Payment, Refund, RefundReason, RefundState
 from app.domain.pledges.model import Pledge
+from app.domain.pledges.transfer_store import find_payer
 from app.settings import Settings
 from app.surfaces.rider.api import ManageToken
 from app.surfaces.rider.money import MoneyRecord, card_label, read_money
@@ -77,11 +78,13 @@ async def read_receipt(conn: Connection, pledge: Pledge, company: str) -> Receip
     sheet = await read_sheet(conn, pledge)
     record = await read_money(conn, pledge, sheet.charges, sheet.refunds)
     number = await receipts.find_receipt(conn, pledge.id)
-    return write_receipt(sheet, record, number, company=company or "Busload", now=await busload_now(conn))
+    payer = await find_payer(conn, pledge.id, sheet.charges[0].payment_method_ref) if sheet.charges else None
+    name = f"{payer.name}, who passed the seats on to {pledge.name}" if payer else pledge.name
+    return write_receipt(sheet, record, number, name=name, company=company or "Busload", now=await busload_now(conn))
 
 
 def write_receipt(
-    sheet: PledgeSheet, record: MoneyRecord, number: receipts.ReceiptNumber | None, *, company: str, now: datetime
+    sheet: PledgeSheet, record: MoneyRecord, number: receipts.ReceiptNumber | None, *, name: str, company: str, now: datetime
 ) -> Receipt:
     """The texts of a receipt; days and clock times are those of the trip's zone. Its lines sum to `paid` exactly."""
     pledge, trip, event = sheet.pledge, sheet.trip, sheet.event
@@ -97,7 +100,7 @@ def write_receipt(
         number=number.code if number else "",
         issued=day_year(number.issued_at, trip.zone) if number else "",
         as_of=f"{day_year(now, trip.zone)}, {clock(now, trip.zone)}",
-        name=pledge.name,
+        name=name,
         pledge_code=pledge.public_code,
         event=event.name,
         event_date=day_year(event.starts_at, event.zone),
