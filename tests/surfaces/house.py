@@ -15,9 +15,10 @@ from app.domain.accounts.store import add_session, find_or_add_account
 from app.domain.events.store import lock_event
 from app.domain.partners.model import Partner
 from app.domain.partners.store import add_partner
+from app.domain.payments import ledger
+from app.domain.payments.receipt_store import issue_receipt
 from app.domain.pledges.transfer_store import add_transfer
 from app.domain.pledges.waitlist_store import add_waiting
-from app.domain.payments.receipt_store import issue_receipt
 from app.flows.issue_manifests import issue_manifests_within
 from app.flows.owe_duty import owe_duty_within
 from app.flows.personal_data import token_of
@@ -84,6 +85,7 @@ async def open_house(service: Service) -> AsyncIterator[House]:
         assert facts is not None
         offer_token = derived_token(SECRET, "offer", facts["offer_id"])
         await conn.execute("UPDATE offers SET token_hash = $2 WHERE id = $1", facts["offer_id"], token_hash(offer_token))
+        contested = await _contested(conn, ada, f"event:{world.event_id}")
     partner, partner_token = await _partner(pool, "A")
     bearers = {
         "rider A": manage_token(ada),
@@ -126,6 +128,8 @@ async def open_house(service: Service) -> AsyncIterator[House]:
                 "/trips/": facts["trip"],
                 "/organiser/events/": facts["event"],
                 "/organiser/trips/": facts["trip"],
+                **contested,
+                "table": "trips.csv",
                 **await _account_of(pool, f"{eve.hex}@rider.example"),
                 **owned,
             },
@@ -151,6 +155,44 @@ async def open_house(service: Service) -> AsyncIterator[House]:
                 "hush.example",
             ),
         )
+
+
+async def _contested(conn: Connection, pledge_id: UUID, book: str) -> dict[str, str]:
+    """A charge of this pledge that its bank contests, a refund that failed, and the charge's movement."""
+    payment_id, refund_id, dispute_id = new_id(), new_id(), new_id()
+    await conn.execute(
+        """
+        INSERT INTO payments (id, reference, purpose, book, amount_minor, currency, description, state, customer_ref, payment_method_ref,
+            intent_ref, charge_ref, collect_until)
+        VALUES ($1, $2, 'fare', $3, 5000, 'USD', 'A seat', 'due', 'cus_1', 'pm_1', 'pi_hush', 'ch_hush', busload_now())
+        """,
+        payment_id,
+        pledge_id,
+        book,
+    )
+    await conn.execute("UPDATE payments SET state = 'submitting', submitted_at = busload_now() WHERE id = $1", payment_id)
+    await conn.execute("UPDATE payments SET state = 'succeeded', settled_at = busload_now() WHERE id = $1", payment_id)
+    await conn.execute(
+        "INSERT INTO refunds (id, payment_id, reason, amount_minor, currency, state) VALUES ($1, $2, 'ladder', 1, 'USD', 'due')",
+        refund_id,
+        payment_id,
+    )
+    await conn.execute("UPDATE refunds SET state = 'submitting', submitted_at = busload_now() WHERE id = $1", refund_id)
+    await conn.execute("UPDATE refunds SET state = 'failed', settled_at = busload_now() WHERE id = $1", refund_id)
+    await conn.execute(
+        """
+        INSERT INTO disputes (id, payment_id, dispute_ref, charge_ref, amount_minor, currency, reason, state)
+        VALUES ($1, $2, 'du_hush', 'ch_hush', 5000, 'USD', 'fraudulent', 'open')
+        """,
+        dispute_id,
+        payment_id,
+    )
+    await ledger.post(
+        conn, kind="charge", cause=payment_id, book=book, currency="USD", entries=[(ledger.CLEARING, 5000), (ledger.FARES, -5000)],
+        external_ref="ch_hush",
+    )  # fmt: skip
+    moved = await conn.fetchval("SELECT id FROM ledger_transactions WHERE cause = $1", payment_id)
+    return {"refund_id": str(refund_id), "dispute_id": str(dispute_id), "transaction_id": str(moved)}
 
 
 async def _rider(pool: Pool, email: str) -> str:

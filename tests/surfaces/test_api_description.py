@@ -14,6 +14,8 @@ NEEDS_KEY = {
     "/api/trips/{trip_id}/cancel",
     "/api/events/{event_id}/cancel",
     "/api/events/{event_id}/shortfall/approve",
+    "/api/organiser/disputes/{dispute_id}/answer",
+    "/api/organiser/refunds/{refund_id}/send-again",
     "/api/events/{event_id}/payouts/cover",
     "/api/duties/{duty_id}/corrections",
 }

@@ -58,6 +58,7 @@ def json_bodies(house: House) -> dict[str, Any]:
         "POST /api/duties/{duty_id:uuid}/corrections": {"amount_minor": 1, "reason": "Snow"},
         "PUT /api/operators/{operator_id:uuid}/pay-terms": {"vat_bp": 1900, "reserve_bp": 1000},
         "POST /api/stops/{stop_id:uuid}/decide": {"approve": False},
+        "POST /api/organiser/disputes/{dispute_id:uuid}/answer": {"note": "Mine"},
         "POST /api/events/{event_id:uuid}/refund-ladder": {"refund_ladder": [[0, 5000]]},
         "POST /api/pledges/{pledge_id:uuid}/change": {"seats": 2},
         "POST /api/pledges/{pledge_id:uuid}/transfer": {"to_name": "Mole", "to_email": "mole@x.example"},

@@ -73,7 +73,7 @@ def evidence_of(facts: Facts, note: str) -> dict[str, str]:
         "service_date": facts.travels_at.astimezone(UTC).strftime("%Y-%m-%d"),
         "access_activity_log": _boarded(facts),
         "cancellation_policy_disclosure": _agreed(facts),
-        "refund_policy_disclosure": "\n\n".join(part for part in (_ladder(facts), _agreed(facts)) if part),
+        "refund_policy_disclosure": _ladder(facts) or _agreed(facts),
         "refund_refusal_explanation": _given_back(facts),
         "uncategorized_text": "\n\n".join(part for part in (note.strip(), _pledged(facts), _charged(facts), _told(facts)) if part),
     }

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from app.core.money import minor_digits
 from app.domain.payments.gateway import BalanceTransaction
 
 SETTLING = timedelta(minutes=15)
@@ -120,6 +121,12 @@ def is_fee(kind: str) -> bool:
     return kind.endswith(("_fee", "_fee_back"))
 
 
+def worded(amount_minor: int, currency: str) -> str:
+    """An amount in a sentence: `USD -32.01`."""
+    digits = minor_digits(currency.upper())
+    return f"{currency.upper()} {amount_minor / 10**digits:,.{digits}f}"
+
+
 class _Matching:
     """One run over all objects."""
 
@@ -167,7 +174,7 @@ class _Matching:
         if asked != kept:
             movement = next((one for one in listed if one.fee_minor), listed[0])
             whose = self.whose(movement, fees)
-            what = f"Stripe took a fee of {asked}, the ledger has {kept} ({movement.currency.upper()}, minor units)"
+            what = f"Stripe took a fee of {worded(asked, movement.currency)}, the ledger has {worded(kept, movement.currency)}"
             self.findings.append(
                 self.finding(Kind.FEE_DIFFERS, what, whose, movement, fees[0] if fees else None, stripe_minor=-asked, ledger_minor=-kept)
             )
@@ -212,11 +219,11 @@ class _Matching:
 
     def add(self, kind: Kind, movement: BalanceTransaction | None, one: Posted | None) -> None:
         """A finding in words."""
-        there = f"Stripe's {movement.type} over {movement.amount_minor} {movement.currency.upper()}" if movement else ""
-        here = f"the ledger's {one.kind} over {one.amount_minor} {one.currency}" if one else ""
+        there = f"Stripe's {movement.type} over {worded(movement.amount_minor, movement.currency)}" if movement else ""
+        here = f"the ledger's {one.kind} over {worded(one.amount_minor, one.currency)}" if one else ""
         apart = (movement.amount_minor if movement else 0) - (one.amount_minor if one else 0)
         words = {
-            Kind.AMOUNT_DIFFERS: f"{there} and {here} differ by {apart}",
+            Kind.AMOUNT_DIFFERS: f"{there} and {here} differ by {worded(apart, one.currency if one else '')}",
             Kind.CURRENCY_DIFFERS: f"{there} and {here} are in different currencies",
             Kind.MISSING_AT_STRIPE: f"{here} is not among Stripe's movements",
             Kind.DOUBLED_AT_STRIPE: f"{there} is there once more than in the ledger",
@@ -230,8 +237,8 @@ class _Matching:
 
     def wait(self, kind: str, movement: BalanceTransaction | None, one: Posted | None, why: str) -> None:
         """A movement that only one side has yet, and no fault."""
-        what = f"Stripe's {movement.type} over {movement.amount_minor} {movement.currency.upper()}" if movement else ""
-        what = what or (f"The ledger's {one.kind} over {one.amount_minor} {one.currency}" if one else "")
+        what = f"Stripe's {movement.type} over {worded(movement.amount_minor, movement.currency)}" if movement else ""
+        what = what or (f"The ledger's {one.kind} over {worded(one.amount_minor, one.currency)}" if one else "")
         whose = self.whose(movement, [one] if one else [])
         self.in_flight.append(msgspec.structs.replace(self.finding(None, f"{what}: {why}", whose, movement, one), kind=kind))
 

@@ -215,8 +215,8 @@ def why_waiting(refund: Refund, holder: Dispute | None, came_back: int) -> str:
     if came_back:
         times = "once" if came_back == 1 else f"{came_back} times"
         return (
-            f"Went out and came back {times} ({refund.error_code.replace('_', ' ')}). Send it again; if that fails too, ask the rider for "
-            "another way and pay it from Stripe's dashboard."
+            f"Went out and came back {times} ({refund.error_code.replace('_', ' ')}). Send it again; if it comes back once more, ask the "
+            "rider whether the card was closed, and give the money back in another way."
         )
     return (
         f"Stripe refused it ({refund.error_code.replace('_', ' ') or 'no reason given'}). Look at the charge in Stripe, then send it again."

@@ -72,7 +72,7 @@ async def test_a_clean_world_has_no_finding_and_each_falsification_is_found_in_o
     code, text = await command(service)
     assert code == 1
     assert "amount_differs" in text
-    assert "differ by 1" in text
+    assert "differ by USD 0.01" in text
     assert drifts["id"] in text
     assert drifts["source"] in text
     assert "pledge " in text
