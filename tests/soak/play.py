@@ -44,6 +44,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     forgettings: int = 3
     away: timedelta | None = None  # how long nobody is there after a kill, by the simulated clocks; None: only until the next one starts
     between_retries: timedelta = RETRY
+    kills_an_act: int | None = None
     rougher: float = 1.0  # times the rates of faults: a short run must meet each of them too
 
 
@@ -105,7 +106,7 @@ class Soak:
             old = await gather_crowd(town, "old", charges=plan.old_key_charges, dice=self.dice)
             await town.stage("faults", {"rates": rates_of(plan), "rate_limited": True})
         with self.act("charging"):
-            async with town.killing(plan.seconds_between_kills, away=plan.away):
+            async with town.killing(plan.seconds_between_kills, most=plan.kills_an_act, away=plan.away):
                 await self.charge(fresh, timeout_s=patience_s)
                 await town.come_to_rest("the first charges", timeout_s=patience_s)
                 await self.approve_some(fresh)
@@ -119,7 +120,7 @@ class Soak:
         with self.act("collection"):
             await self.collect(timeout_s=patience_s)
         with self.act("refunds"):
-            async with town.killing(plan.seconds_between_kills, away=plan.away):
+            async with town.killing(plan.seconds_between_kills, most=plan.kills_an_act, away=plan.away):
                 for trip in fresh.trips[::2]:
                     await self.cancel(trip.id)
                 await town.come_to_rest("the refunds", timeout_s=patience_s)

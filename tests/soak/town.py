@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -17,11 +18,13 @@ from app.domain.payments.gateway import PaymentGateway
 from app.domain.payments.stripe_gateway import StripeGateway
 from app.stage.errors import StageError
 from app.stage.private_stack import PrivateStack, private_stack
+from app.stage.rehearsal.calling import until
 
 MINUTE = timedelta(seconds=61)
 LEASE = timedelta(seconds=121)  # a killed worker's timers are leased for two minutes
 ACCOUNT_PER_S, ENDPOINT_PER_S = 100.0, 25.0  # what the fake lets through, as Stripe does
 POLL_S = 0.25
+STARTS_WITHIN_S = 60.0
 STALLED_S = 9.0  # longer than a dead worker's jobs wait for another one
 MONEY_JOBS = ("charge_payment", "close_charge", "send_refund")
 MONEY_TIMERS = ("payment_lookup", "payment_retry", "refund_lookup", "pledge_hold")
@@ -86,17 +89,33 @@ class Town:
                 )
             if jump is not None:
                 await self.jump(jump)
-            await self.stack.worker.start()
+            await self._start_worker()
         self.kills += 1
         self.caught += caught
         return caught
 
+    async def _start_worker(self) -> None:
+        """Returns once it works: one that is killed while it starts shows nothing."""
+        before = self._starts()
+        await self.stack.worker.start()
+
+        async def ready() -> bool:
+            return self._starts() > before
+
+        await until(ready, "a new worker", timeout_s=STARTS_WITHIN_S)
+
+    def _starts(self) -> int:
+        return self.stack.worker.log_path.read_bytes().count(b"worker.ready")
+
     @contextlib.asynccontextmanager
-    async def killing(self, every_s: float, *, away: timedelta | None = None) -> AsyncIterator[None]:
-        """The worker dies every so many seconds while the block runs; `away`: for so long nobody is there then, by both clocks."""
+    async def killing(self, every_s: float, *, most: int | None = None, away: timedelta | None = None) -> AsyncIterator[None]:
+        """The worker dies every so many seconds while the block runs, at most so often.
+
+        `away`: for so long nobody is there then, by both clocks.
+        """
 
         async def hand() -> None:
-            while True:
+            for _ in itertools.count() if most is None else range(most):
                 await asyncio.sleep(every_s)
                 await self.kill_worker(jump=away)
 
@@ -108,7 +127,7 @@ class Town:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
             if self.stack.worker.pid is None:
-                await self.stack.worker.start()
+                await self._start_worker()
 
     async def unrest(self) -> Unrest:
         """What is under way now."""
