@@ -17,6 +17,7 @@ from app.domain.pledges.model import SECURED, Pledge, PledgeState, SavedCard
 from app.domain.trips import store as trips
 from app.domain.trips.model import SELLING, Trip, TripState
 from app.domain.trips.store import TripLock
+from app.flows.hold_for_review import held_within, why_held
 from app.flows.replace_card import replace_card_within
 from app.flows.secure_pledge import over_card_cap, secure_within
 from app.flows.wait_for_seats import read_kept_for_line
@@ -88,6 +89,8 @@ async def count_pledge(conn: Connection, trip: Trip, pledge: Pledge, card: Saved
         return pledge
     if await over_card_cap(conn, trip.id, card.card_fingerprint, people=pledge.people):
         return await refuse(conn, trip, pledge, card)
+    if await held_within(conn, trip, pledge, card, now=now):
+        return await pledges.lock_pledge(conn, pledge.id)
     secured = await secure_within(conn, pledge, card, now=now)
     if pledge.account_id is not None:
         await pledges.keep_card(conn, pledge.account_id, card)
@@ -118,7 +121,7 @@ async def readmit(conn: Connection, trip: Trip, pledge: Pledge, card: SavedCard)
     now = await busload_now(conn)
     too_many = await over_card_cap(conn, trip.id, card.card_fingerprint, people=pledge.people)
     room = pledge.people <= trip.room - await read_kept_for_line(conn, trip) and not await pledges.has_live_twin(conn, pledge.id)
-    if too_many or not room or not await takes_people(conn, trip, now):
+    if too_many or not room or not await takes_people(conn, trip, now) or await why_held(conn, trip, pledge, now=now):
         await pledges.set_card(conn, pledge.id, card)
         await enqueue_for(conn, "detach_card", [pledge.id])
         await tell_outcome(conn, pledge, trip, template="card_refused" if too_many else "card_too_late")

@@ -20,6 +20,7 @@ async def keep_entrance(connection: ASGIConnection[Any, Any, Any, Any], handler:
         return  # nothing to read before the route itself asks who it is
     tags = set(handler.tags or ())
     path = str(connection.scope.get("path_template", ""))
+    tags |= {part for part in path.split("/")[2:3] if path.startswith("/api/")}
     if tags & {"organiser", "operator", "partner"}:
         actor = await find_actor(request)
         for tag, required in (

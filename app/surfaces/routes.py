@@ -22,6 +22,7 @@ from app.surfaces.organiser import (
     money_pages,
     payout_api,
     payout_pages,
+    review_pages,
 )
 from app.surfaces.organiser import pages as organiser_pages
 from app.surfaces.partner import api as partner_api
@@ -63,6 +64,7 @@ ROUTES: list[ControllerRouterHandler] = [
     *waitlist_pages.ROUTES,
     *organiser_api.ROUTES,
     *organiser_pages.ROUTES,
+    *review_pages.ROUTES,
     *money_pages.ROUTES,
     *money_api.ROUTES,
     *dispute_pages.ROUTES,

@@ -39,6 +39,17 @@ def network_of(host: str) -> str:
     return str(address)
 
 
+def network_hash(request: Request[Any, Any, Any], secret: str) -> bytes | None:
+    """A keyed hash of the network a request comes from; None for addresses of no public network, which tell nothing about anybody."""
+    host = client_host(request.scope)
+    try:
+        if not ip_address(host).is_global:
+            return None
+    except ValueError:
+        return None
+    return hmac.digest(secret.encode(), f"network:{network_of(host)}".encode(), hashlib.sha256)[:HASH_BYTES]
+
+
 @lru_cache(maxsize=4096)
 def is_loopback(host: str) -> bool:
     """Whether a client is on this machine and no proxy speaks for somebody else."""

@@ -68,3 +68,5 @@ CREATE INDEX legal_retention_old ON legal_retention (keep_until);
 ALTER TABLE pledges ADD COLUMN held_for_review_at timestamptz, ADD COLUMN held_because text NOT NULL DEFAULT '',
     ADD COLUMN client_hash bytea;                            -- keyed hash of the network it came from, for this rule only
 CREATE INDEX pledges_held ON pledges (event_id) WHERE held_for_review_at IS NOT NULL;
+CREATE INDEX pledges_from ON pledges (trip_id, client_hash, created_at) WHERE client_hash IS NOT NULL;
+ALTER TABLE events ADD COLUMN crowd_expected boolean NOT NULL DEFAULT false;  -- an organiser knows the crowd: nothing is held

@@ -23,6 +23,7 @@ from app.domain.pledges import store as pledges
 from app.domain.pledges.model import PledgeState
 from app.domain.pledges.transfer_store import read_holders
 from app.flows.change_pledge import PledgeChange, change_pledge
+from app.flows.hold_for_review import note_network
 from app.flows.open_card_page import open_card_page
 from app.flows.pledge_wish import PlacedPledge, PledgeWish, request_pledge
 from app.flows.propose_stop import propose_stop
@@ -48,10 +49,15 @@ from app.surfaces.rider.views import (
 from app.web.actors import Actor, CurrentActor, bearer_token
 from app.web.cursors import check_limit, read_cursor, write_cursor
 from app.web.live_hub import LiveHub
+from app.web.rate_limits import network_hash
 
 DEFAULT_RADIUS_M = 150_000.0
 IdempotencyKey = Annotated[
     str | None, HeaderParameter(name="Idempotency-Key", required=False, description="Your own id of this request; the same on a retry.")
+]
+WaitingPlace = Annotated[
+    str | None,
+    HeaderParameter(name="Waiting-Place", required=False, description="The token of a place in line, from a 429 `waiting_room`."),
 ]
 ManageToken = Annotated[
     str | None, QueryParameter(name="token", required=False, description="The pledge's manage token, unless sent as bearer.")
@@ -199,6 +205,7 @@ async def place(
     )  # fmt: skip
     placed = await desk.queue.place(trip_id, wanted)
     if placed.pledge.state is PledgeState.PENDING_CARD:
+        await note_network(desk.pool, placed.pledge.id, network_hash(request, settings.secret))
         with suppress(Unavailable):  # the pledge stands; its page offers the card again
             await open_card_page(
                 desk.pool, placed.pledge.id, gateway=desk.gateway, base_url=settings.base_url, manage_token=placed.manage_token

@@ -20,6 +20,7 @@ from app.domain.pledges import store as pledges
 from app.domain.pledges.model import MAX_PEOPLE, PledgeState
 from app.domain.trips import store as trips
 from app.domain.trips.model import SELLING, Trip
+from app.flows.hold_for_review import note_network
 from app.flows.open_card_page import open_card_page
 from app.flows.pledge_queue import PledgeQueue
 from app.flows.pledge_wish import PledgeWish, request_pledge
@@ -32,6 +33,7 @@ from app.surfaces.rider.way_back import remember_way_back
 from app.web.actors import Actor, CurrentActor
 from app.web.forms import read_form
 from app.web.pages import errors_by_field, page, see_other
+from app.web.rate_limits import network_hash
 
 NEAR_M = 150_000.0
 EVENTS_SHOWN = 60
@@ -259,7 +261,9 @@ async def pledge_form(
             wish_of(form), key=form.key, body=msgspec.json.encode(form), secret=settings.secret, account_id=actor.account_id,
             partner_key_id=via.id if via else None,
         )  # fmt: skip
-        placed = await pledge_queue.place(detail.trip.id, wish)
+        placed = await pledge_queue.place(detail.trip.id, wish, token=place_token(request))
+    except WaitingRoom as waiting:
+        return show_line(request, actor, detail, waiting, typed=typed, settings=settings)
     except Invalid as invalid:
         return await show_trip(request, pool, actor, detail, values=typed, errors=errors_by_field(invalid), status=422)
     except Refusal as refused:
@@ -269,11 +273,12 @@ async def pledge_form(
     manage_path = f"/p/{placed.manage_token}"
     url = manage_path
     if placed.pledge.state is PledgeState.PENDING_CARD:
+        await note_network(pool, placed.pledge.id, network_hash(request, settings.secret))
         with suppress(Unavailable, Conflict):
             url = await open_card_page(
                 pool, placed.pledge.id, gateway=gateway, base_url=settings.base_url, manage_token=placed.manage_token
             )
-    answer = see_other(url)
+    answer = go_on(request, url)
     answer.cookies.extend(remember_way_back(via, form.back, trip_code=detail.trip.code, settings=settings))
     return answer
 

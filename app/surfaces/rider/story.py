@@ -35,6 +35,9 @@ def headline(pledge: Pledge, trip: Trip, charges: list[Payment]) -> Headline:
     by = stamp(trip.deadline_at, trip.zone)
     promised = trip.state in PROMISED
     held = stamp(pledge.hold_expires_at, trip.zone) if pledge.hold_expires_at else "now"
+    if pledge.state is P.PENDING_CARD and pledge.payment_method_ref is not None:  # held for review (app/flows/hold_for_review.py)
+        text = "Many pledges came in from one network at once. Your seats are held, nothing is charged meanwhile, and we mail you."
+        return Headline(title="Your card is saved, and we are having a quick look", text=text, tone="wait")
     waiting = next((c for c in charges if c.state in {C.NEEDS_ACTION, C.RETRYABLE}), None)
     if waiting is not None and pledge.state in {P.CONFIRMED, P.PAID}:
         until = stamp(waiting.collect_until, trip.zone)
@@ -66,7 +69,11 @@ def headline(pledge: Pledge, trip: Trip, charges: list[Payment]) -> Headline:
             "No card was saved within 15 minutes. Nothing was charged. Save a card now and you are back in if seats remain.",
             "void",
         ),
-        P.REFUSED: ("Your pledge was not counted", "This card stands for too many people on this trip. Nothing was charged.", "bad"),
+        P.REFUSED: (
+            "Your pledge was not counted",
+            "Its card stands for too many people on this trip, or it looked made up. Nothing was charged, and the card is forgotten.",
+            "bad",
+        ),
         P.WITHDRAWN: ("You withdrew", "Your card is forgotten, and a charge not made yet is not made any more.", "void"),
         P.RELEASED: ("This trip does not run", "Nothing was charged and your card is forgotten.", "void"),
         P.DROPPED: ("Your seats were given up", "Your card could not be charged in time. Nothing was charged.", "bad"),
