@@ -19,7 +19,7 @@ from tests.support.service import Service
 
 REPORT_KEYS = [
     "riders", "pledges", "trips_confirmed", "trips_expired", "withdrawals", "dropped", "charged_minor", "refunded_minor", "offers_declined",
-    "resolves", "duties", "manifests", "check_ins", "unserved_people", "seconds", "violations",
+    "resolves", "duties", "manifests", "check_ins", "unserved_people", "payouts", "paid_out_minor", "seconds", "violations",
 ]  # fmt: skip
 
 
@@ -45,6 +45,8 @@ async def test_a_short_rehearsal_with_its_worker_killed_mid_charge_goes_all_the_
     assert report.check_ins > 0
     assert report.charged_minor["USD"] > report.refunded_minor["USD"] > 0
     assert report.unserved_people <= report.riders * 0.05
+    assert report.payouts == 2 * report.duties  # the hire, and its reserve two weeks later
+    assert report.paid_out_minor["USD"] > 0
 
 
 def test_the_report_has_exactly_the_keys_that_were_promised() -> None:

@@ -14,6 +14,7 @@ REPORTING = {
     "transfer_refund": "transfer_reversal",
     "payment": "charge",
     "payment_refund": "refund",
+    "topup": "topup",
 }
 EVIDENCE = (
     "access_activity_log",

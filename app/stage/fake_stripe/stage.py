@@ -182,7 +182,7 @@ class TopUp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 def top_up(world: World, wanted: TopUp) -> dict[str, Any]:
-    made = balance.move(world, type="topup", amount=wanted.amount, currency=wanted.currency.lower(), source=world.new_id("tu"))
+    made = balance.move(world, type="topup", amount=wanted.amount, currency=wanted.currency.lower(), source="")
     return world.renderer.show(made)
 
 

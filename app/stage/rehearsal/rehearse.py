@@ -14,6 +14,7 @@ from app.stage.chaos.director import Chaos, Director
 from app.stage.rehearsal.auditing import Money, check_books, check_doctor, check_ledger, read_money
 from app.stage.rehearsal.calling import Caller, until
 from app.stage.rehearsal.dispatching import Yard
+from app.stage.rehearsal.paying import cover, open_accounts, pay_out
 from app.stage.rehearsal.report import Notes, Report, print_report
 from app.stage.rehearsal.script import Script, write_script
 from app.stage.rehearsal.selling import EXPIRES_IN, Box, OpenTrip, Placed
@@ -118,6 +119,7 @@ class Play:
             with self.notes.stage("tipping"):
                 await box.settle(event_id, hurry=self.hurry)
             await self.drive(event_id, box)
+        await self.pay(event_id)
         return await self.check(event_id, box, placed)
 
     async def sell(self, box: Box, trips: list[OpenTrip], *, kill_worker: bool) -> list[Placed]:
@@ -182,6 +184,16 @@ class Play:
             async with self.calm():
                 await self.theatre.jump_to(home_at + timedelta(hours=2))
             await yard.see_home(settled["event_id"])
+
+    async def pay(self, event_id: str) -> None:
+        """Operators open their accounts and are paid; the event's book is closed. Only where time may be moved."""
+        if self.theatre.stack is None:
+            return
+        with self.notes.stage("payouts"):
+            organiser = await self.theatre.sign_in("organiser")
+            await cover(organiser, event_id)
+            await open_accounts(self.theatre, await self.theatre.sign_in_operators(self.operators), event_id)
+            await pay_out(self.theatre, organiser, event_id, self.notes)
 
     async def check(self, event_id: str, box: Box, placed: list[Placed]) -> Money:
         """Waits until no money is on its way, then looks at everything."""

@@ -1,6 +1,7 @@
 """What a rehearsal found: counts, money, times, violations."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,6 +27,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     manifests: int
     check_ins: int
     unserved_people: int
+    payouts: int
+    paid_out_minor: dict[str, int]
     seconds: dict[str, float]
     violations: dict[str, int]
 
@@ -36,6 +39,7 @@ class Notes:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self.counts: dict[str, int] = {}
+        self.paid_out: Counter[str] = Counter()
         self.details: dict[str, list[str]] = {}
 
     @contextmanager
@@ -65,7 +69,8 @@ class Notes:
             riders=riders, pledges=figure("pledges"), trips_confirmed=figure("trips_confirmed"), trips_expired=figure("trips_expired"),
             withdrawals=figure("withdrawals"), dropped=figure("dropped"), charged_minor=charged_minor, refunded_minor=refunded_minor,
             offers_declined=figure("offers_declined"), resolves=figure("resolves"), duties=figure("duties"), manifests=figure("manifests"),
-            check_ins=figure("check_ins"), unserved_people=figure("unserved_people"), seconds=dict(self.seconds),
+            check_ins=figure("check_ins"), unserved_people=figure("unserved_people"), payouts=figure("payouts"),
+            paid_out_minor=dict(self.paid_out), seconds=dict(self.seconds),
             violations={name: len(details) for name, details in sorted(self.details.items())},
         )  # fmt: skip
 
