@@ -70,6 +70,17 @@ async def test_it_spans_three_currencies_and_zones_with_real_fleets(seeded: Seed
     assert all(-90 <= stop.lat <= 90 for event in read_events().values() for trip in event.trips for stop in trip.stops)
 
 
+async def test_one_event_is_over_and_everybody_has_been_paid(seeded: Seeded) -> None:
+    async with await open_pool(seeded.dsn) as pool, pool.acquire() as conn:
+        event_id = await conn.fetchval("SELECT id FROM events WHERE name = $1", read_events()["assembly"].name)
+        paid = await conn.fetch("SELECT kind, state, transfer_ref FROM payouts WHERE book = 'event:' || $1::uuid", event_id)
+        assert {row["kind"] for row in paid} == {"hire", "reserve", "share"}
+        assert {row["state"] for row in paid} == {"succeeded"}
+        assert all(row["transfer_ref"] for row in paid)
+        assert await conn.fetchval("SELECT closed_at IS NOT NULL FROM books WHERE event_id = $1", event_id)
+        assert await conn.fetchval("SELECT bool_and(vat_bp = 1900) FROM operators WHERE country = 'DE'")
+
+
 async def test_seeding_again_keeps_everything_and_gives_the_same_doors(seeded: Seeded) -> None:
     async with await open_pool(seeded.dsn) as pool, pool.acquire() as conn:
         before = await conn.fetchval("SELECT count(*) FROM audit")

@@ -85,10 +85,10 @@ async def jump(pool: Pool, further: timedelta) -> None:
         await shift_clock(conn, shift + further)
 
 
-async def build_yard(pool: Pool, stripe: FakeStripe, *, home: bool = True) -> Yard:
+async def build_yard(pool: Pool, stripe: FakeStripe, *, home: bool = True, starts_in: timedelta = timedelta(hours=-1)) -> Yard:
     """One duty for three parties of eight, their fares charged; a partner with a share of two per cent. `home` completes the duty."""
     async with pool.acquire() as conn:
-        world = await build_world(conn)
+        world = await build_world(conn, starts_in=starts_in)
         parties = [await add_party(conn, world, seats=8, name=f"Party {number}") for number in range(3)]
         for party in parties:
             await charge(conn, world, party)

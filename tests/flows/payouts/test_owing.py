@@ -1,5 +1,6 @@
 """What is owed once a duty is over: hire, fee, share; and nothing for a trip that was cancelled."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
@@ -11,6 +12,7 @@ from app.domain.payments.payouts.model import PayoutKind, PayoutState, WaitsFor
 from app.flows.close_book import close_book, cover_payouts
 from app.flows.complete_duty import complete_duty
 from app.flows.issue_manifests import issue_manifests_within
+from app.flows.pull_out import pull_out
 from tests.support.fake_stripe import FakeStripe
 from tests.support.payouts import FARES_MINOR, HIRE_MINOR, HOME, Yard, build_yard, charge, jump, land, onboard, refund
 from tests.support.travel_world import add_duty, add_party
@@ -66,6 +68,16 @@ async def test_fee_and_share_wait_for_the_last_bus(pool: Pool, bank: FakeStripe)
     await yard.sweep()
     assert [(await yard.payout(duty=duty)).state for duty in (yard.duty, second)] == [PayoutState.SUCCEEDED] * 2
     assert [one["amount"] for one in await yard.transfers()] == [162_000, 162_000]
+
+
+async def test_who_pulls_out_owes_the_ladders_fee_from_that_moment(pool: Pool, bank: FakeStripe) -> None:
+    yard = await build_yard(pool, bank, home=False, starts_in=timedelta(days=2))
+    offer_id = await pool.fetchval("SELECT id FROM offers WHERE duty_id = $1", yard.duty)
+    await pull_out(pool, offer_id, note="engine", actor="operator")
+    assert await yard.balance("house:penalties") == HIRE_MINOR // 2
+    assert await yard.balance("operators:receivable") == -HIRE_MINOR // 2
+    await complete_duty(pool, duty_id=yard.duty)
+    assert await pool.fetchval("SELECT count(*) FROM hires") == 0
 
 
 async def test_nobody_is_paid_for_a_trip_that_was_cancelled(pool: Pool, bank: FakeStripe) -> None:
