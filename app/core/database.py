@@ -1,11 +1,12 @@
 """PostgreSQL through asyncpg: the pool, transactions with a lock timeout, rows as Structs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
+from weakref import WeakSet
 
 import asyncpg
 import msgspec
@@ -35,13 +36,24 @@ class WatchedConnection(PlainConnection):
     """
 
     silence_s = SILENCE_S
+    companions: Collection["WatchedConnection"] = ()
+    is_waiting = False
+
+    def _hang_up(self) -> None:
+        """Ends this connection and the pool's others that nobody waits on: they are likely to be as silent, and cheap to open again."""
+        self.terminate()
+        for other in list(self.companions):
+            if not other.is_waiting and not other.is_closed():
+                other.terminate()
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
-        watch = asyncio.get_running_loop().call_later(self.silence_s, self.terminate)
+        watch = asyncio.get_running_loop().call_later(self.silence_s, self._hang_up)
+        self.is_waiting = True
         try:
             yield
         finally:
+            self.is_waiting = False
             watch.cancel()
 
     async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:
@@ -72,13 +84,21 @@ async def set_up_connection(conn: Connection) -> None:
     )
 
 
-async def open_pool(dsn: str, *, min_size: int = 2, max_size: int = 10) -> Pool:
+async def open_pool(dsn: str, *, min_size: int = 2, max_size: int = 10, silence_s: float = SILENCE_S) -> Pool:
     """A pool whose connections read jsonb and never wait for ever; raises OSError or asyncpg errors when there is no server."""
-    return await asyncpg.create_pool(
+    companions: WeakSet[WatchedConnection] = WeakSet()
+
+    async def set_up(conn: PlainConnection) -> None:
+        assert isinstance(conn, WatchedConnection)
+        conn.companions, conn.silence_s = companions, silence_s
+        companions.add(conn)
+        await set_up_connection(conn)
+
+    pool: Pool = await asyncpg.create_pool(
         dsn,
         min_size=min_size,
         max_size=max_size,
-        init=set_up_connection,
+        init=set_up,
         connection_class=WatchedConnection,
         server_settings={
             "lock_timeout": str(LOCK_TIMEOUT_MS),
@@ -87,6 +107,7 @@ async def open_pool(dsn: str, *, min_size: int = 2, max_size: int = 10) -> Pool:
             "application_name": "busload",
         },
     )
+    return pool
 
 
 @asynccontextmanager

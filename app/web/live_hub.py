@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from app.core.database import Pool
+from app.core.database import Connection, Pool
 from app.core.live import CHANNEL, read_news
 from app.core.log import logger
 
@@ -54,13 +54,21 @@ class LiveHub:
                     await conn.add_listener(CHANNEL, self._on_news)
                     self._wake_all()  # what came while we were away
                     try:
-                        await lost.wait()
+                        await self._until_lost(conn, lost)
                     finally:
                         if not conn.is_closed():
                             await conn.remove_listener(CHANNEL, self._on_news)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("live.listen_failed", error=type(error).__name__)
                 await asyncio.sleep(RECONNECT_S)
+
+    async def _until_lost(self, conn: Connection, lost: asyncio.Event) -> None:
+        """Waits for the connection's end, and asks it now and then whether somebody is still there: silence is no news from the dead."""
+        while not lost.is_set():
+            try:
+                await asyncio.wait_for(lost.wait(), HEARTBEAT_S)
+            except TimeoutError:
+                await conn.execute("SELECT 1")
 
     def _on_news(self, _conn: object, _pid: int, _channel: str, payload: object) -> None:
         news = read_news(str(payload))

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from app.core.database import WatchedConnection
+from app.core.database import open_pool
 from app.stage.chaos.disk import NoBoundedDisk, bounded_server, keep_wal_small
 from app.stage.chaos.faults import FAULTS
 from app.stage.chaos.proxy import Cut, DatabaseProxy
@@ -66,18 +66,12 @@ async def test_a_silent_connection_answers_nothing_and_a_new_one_does(proxy: Dat
         await asking
 
 
-class Impatient(WatchedConnection):
-    """Gives up at once."""
-
-    silence_s = 0.05
-
-
-async def test_the_service_hangs_up_on_a_database_that_has_fallen_silent(proxy: DatabaseProxy) -> None:
-    async with asyncpg.create_pool(proxy.dsn, min_size=1, max_size=1, connection_class=Impatient) as pool:
-        proxy.fall_silent()
+async def test_the_service_waits_once_for_a_database_that_has_fallen_silent_and_renews_every_connection(proxy: DatabaseProxy) -> None:
+    async with await open_pool(proxy.dsn, min_size=4, max_size=4, silence_s=0.5) as pool:
+        assert proxy.fall_silent() == 4
         with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.InterfaceError)):
             await pool.fetchval("SELECT 1")
-        assert await pool.fetchval("SELECT 2") == 2
+        assert [await pool.fetchval("SELECT 2") for _ in range(4)] == [2] * 4
 
 
 async def test_a_reset_ends_every_connection(proxy: DatabaseProxy) -> None:
