@@ -17,6 +17,7 @@ from app.domain.payments.gateway import BalanceTransaction, PaymentGateway
 from app.domain.payments.reconcile_store import Reconciliation
 from app.domain.payments.reconciling import Finding, Posted, Result, Whose, compare
 from app.domain.pledges import store as pledges
+from app.flows.learn_of_bank import learn_of_bank_movements
 from app.flows.learn_of_fee import learn_of_fees
 from app.flows.learn_of_top_up import learn_of_top_ups
 
@@ -69,6 +70,7 @@ async def run(pool: Pool, run_id: UUID, *, gateway: PaymentGateway, since: datet
         began_at: datetime = await conn.fetchval("SELECT busload_now()")
     listed = await list_all(gateway, since=since - MARGIN if since else None)
     await learn_of_top_ups(pool, listed)
+    await learn_of_bank_movements(pool, listed)
     posted, owners = await read_ours(pool, listed, since=since - MARGIN if since else None)
     result = compare(listed, posted, owners, began_at=began_at)
     if since is not None:

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from app.core.database import Pool
-from app.stage.rehearsal.calling import Caller
+from app.stage.rehearsal.calling import Caller, until
 from app.stage.rehearsal.report import Notes
 from app.stage.rehearsal.selling import Placed
 
@@ -112,3 +112,17 @@ async def check_ledger(pool: Pool, event_id: str, money: Money, notes: Notes) ->
     for kind, told, sign in (("charge", money.charged, 1), ("refund", money.refunded, -1)):
         kept = Counter({row["currency"]: sign * int(row["cleared"]) for row in rows if row["kind"] == kind})
         compare(notes, f"{kind}s match the ledger", told=told, kept=kept)
+
+
+async def check_reconciliation(organiser: Caller, notes: Notes) -> None:
+    """The service's own comparison of its ledger with every movement at Stripe finds nothing, on both sides."""
+    before = (await organiser.get("/api/organiser/reconciliation"))["id"]
+    await organiser.post("/api/organiser/reconciliation", may_repeat=True)
+
+    async def compared() -> dict[str, Any] | None:
+        run: dict[str, Any] = await organiser.get("/api/organiser/reconciliation")
+        return run if run["id"] not in {None, before} and not run["is_running"] else None
+
+    run = await until(compared, "the ledger to be compared with Stripe", timeout_s=300.0)
+    if run["findings"]:
+        notes.violated("ledger and Stripe agree", [f"{one['kind']}: {one['what']} ({one['source_ref']})" for one in run["findings"]])

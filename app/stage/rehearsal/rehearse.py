@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from app.stage.chaos.director import Chaos, Director
-from app.stage.rehearsal.auditing import Money, check_books, check_doctor, check_ledger, read_money
+from app.stage.rehearsal.auditing import Money, check_books, check_doctor, check_ledger, check_reconciliation, read_money
 from app.stage.rehearsal.calling import Caller, until
 from app.stage.rehearsal.dispatching import Yard
 from app.stage.rehearsal.paying import cover, open_accounts, pay_out
@@ -205,6 +205,7 @@ class Play:
 
             money = await until(money_at_rest, "every charge and refund to settle", timeout_s=180.0)
             self.notes.count("dropped", money.states["dropped"])
+            await check_reconciliation(await self.theatre.sign_in("organiser"), self.notes)
             await check_doctor(self.theatre.public, self.notes)
             async with client(self.stripe_url(box)) as stripe:
                 await check_books(stripe, placed, money, self.notes)

@@ -5,15 +5,19 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest_asyncio
 
+from app.domain.payments.gateway import BalanceTransaction
+from app.domain.payments.ledger import list_balances
+from app.domain.payments.reconciling import compare
 from app.flows.doctor import examine
-from app.flows.reconcile import reconcile, reconcile_daily
+from app.flows.learn_of_bank import learn_of_bank_movements
+from app.flows.reconcile import list_all, read_ours, reconcile, reconcile_daily
 from tests.support.fake_stripe import API_KEY, WEBHOOK_SECRET, fake_stripe
 from tests.support.riders import between, charge_with
 from tests.support.server import ScratchDatabase
@@ -182,3 +186,28 @@ async def test_more_movements_than_a_page_are_all_looked_at(service: Service) ->
         await service.stripe.charge(card, amount_minor=500 + number, payment_id=str(uuid4()))
     found = await reconcile(service.pool, gateway=service.stripe.gateway)
     assert (found.movements, found.matched, {one.kind for one in found.findings}) == (106, 1, {"stray"})
+
+
+async def test_what_stripe_pays_to_our_bank_and_bills_us_is_posted_once_by_the_comparison(service: Service) -> None:
+    await sold(service, 1)
+    now = datetime.now(UTC)
+
+    def moved(ref: str, type_: str, amount_minor: int, *, source_ref: str | None, fee_minor: int = 0) -> BalanceTransaction:
+        return BalanceTransaction(
+            ref=ref, type=type_, amount_minor=amount_minor, fee_minor=fee_minor, net_minor=amount_minor - fee_minor, currency="usd",
+            source_ref=source_ref, source_reference=None, charge_ref=None, created_at=now,
+        )  # fmt: skip
+
+    listed = [
+        moved("txn_1", "payout", -3000, source_ref="po_1", fee_minor=10),
+        moved("txn_2", "payout_failure", 3000, source_ref="po_1"),
+        moved("txn_3", "stripe_fee", -150, source_ref=None),
+    ]
+    assert [await learn_of_bank_movements(service.pool, listed) for _ in range(2)] == [3, 0]
+    theirs = await list_all(service.stripe.gateway, since=None)
+    posted, owners = await read_ours(service.pool, [*theirs, *listed], since=None)
+    result = compare([*theirs, *listed], posted, owners, began_at=now)
+    assert (result.findings, result.matched) == ([], 4)
+    async with service.pool.acquire() as conn:
+        balances = {one.account: one.amount_minor for one in await list_balances(conn, ["house"])}
+    assert balances == {"house:bank": 0, "house:stripe_fees": 160, "stripe:clearing": -160}
