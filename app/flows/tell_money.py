@@ -20,9 +20,7 @@ WARNING = "payment_last_warning"
 
 async def tell_charged(conn: Connection, pledge: Pledge, payment: Payment) -> None:
     """A charge went through, the fare's or a change's: the receipt, or a note to who pays for seats that somebody else has now."""
-    if await tell_payer_within(
-        conn, pledge, payment, template="payer_charged", amount_minor=payment.amount_minor, once=str(payment.id)
-    ):
+    if await tell_payer_within(conn, pledge, payment, template="payer_charged", amount_minor=payment.amount_minor, once=str(payment.id)):
         return
     receipt = await receipts.find_receipt(conn, payment.reference)
     assert receipt is not None, "a charge that went through has one"
