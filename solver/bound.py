@@ -9,7 +9,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,11 +72,13 @@ class Duals:
 
     seats: list[Floats]
     vehicles: Floats
+    cuts: Floats = field(default_factory=lambda: np.zeros(0))
 
     def blend(self, other: "Duals", weight: float) -> "Duals":
         """This with so much of the other."""
         seats = [(1 - weight) * a + weight * b for a, b in zip(self.seats, other.seats, strict=True)]
-        return Duals(seats, (1 - weight) * self.vehicles + weight * other.vehicles)
+        cuts = (1 - weight) * self.cuts + weight * np.pad(other.cuts, (0, len(self.cuts) - len(other.cuts)))
+        return Duals(seats, (1 - weight) * self.vehicles + weight * other.vehicles, cuts)
 
 
 class Bound:
@@ -86,11 +88,13 @@ class Bound:
     says so. Otherwise it raises TooManyPaths when made.
     """
 
-    def __init__(self, instance: Instance, needs: Needs, *, most: int = MOST_PATHS, partial: bool = False, star: bool = False) -> None:
+    def __init__(
+        self, instance: Instance, needs: Needs, *, most: int = MOST_PATHS, partial: bool = False, star: bool = False, every: bool = False
+    ) -> None:
         self.instance, self.needs, self.rates = instance, needs, instance.rates
         self.alike = instance.symmetric
         legs = (OUTBOUND,) if self.alike else (OUTBOUND, RETURN)
-        self.pricers = [LegPricer(instance, leg, needs.seats[leg], most=most, partial=partial, star=star) for leg in legs]
+        self.pricers = [LegPricer(instance, leg, needs.seats[leg], most=most, partial=partial, star=star, every=every) for leg in legs]
         self.whole = all(pricer.pool.whole for pricer in self.pricers)
         self.factor = 2.0 if self.alike else 1.0
         self.count = self.rates.count.astype(np.float64)
@@ -235,9 +239,12 @@ class Bound:
 
     def lagrangian(self, duals: Duals, least: Floats) -> float:
         """The bound these duals prove, or (Farley, 1990) these duals made small enough that no column is worth its price."""
-        needs = sum(float(self.needs.seats[n] @ dual) for n, dual in enumerate(duals.seats))
-        value = needs + float(self.count @ duals.vehicles)
+        value = self.worth_of_needs(duals) + float(self.count @ duals.vehicles)
         return max(value + float(self.count @ least), value / self._steepest)
+
+    def worth_of_needs(self, duals: Duals) -> float:
+        """What these duals take serving everybody to be worth."""
+        return sum(float(self.needs.seats[n] @ dual) for n, dual in enumerate(duals.seats))
 
     def prove(self, duals: Duals) -> list[Column]:
         """Prices once and keeps the bound if it is better -> the columns found."""

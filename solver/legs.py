@@ -13,6 +13,7 @@ FAR = 1e15
 TWO = 2  # drivers
 NOTHING = 1e-9  # a dual below this is no reason to take anyone along
 CHUNK = 300_000
+EVERY = 1 << 40  # seats: a bus so large that no set of stops is left out for want of room
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +54,11 @@ class Threshold:
 class LegPricer:
     """The paths of one leg and, after `set_duals`, what their loads are worth."""
 
-    def __init__(self, instance: Instance, leg: int, needs: Ints, *, most: int, partial: bool, star: bool) -> None:
+    def __init__(self, instance: Instance, leg: int, needs: Ints, *, most: int, partial: bool, star: bool, every: bool = False) -> None:
         rates = instance.rates
         self.closed: Closed = closed_side(instance, leg)
         self.sizes = sorted({int(q) for q in rates.seats if q > 0})
-        room = max(self.sizes, default=0)
+        room = EVERY if every else max(self.sizes, default=0)
         self.pool: PathPool = (
             star_paths(instance, self.closed, needs) if star else enumerate_paths(instance, self.closed, needs, room, most, partial=partial)
         )
@@ -65,6 +66,7 @@ class LegPricer:
         self.rates = rates
         self.window = instance.arrive_s - rates.from_s if leg == OUTBOUND else rates.to_s - instance.leave_s
         self._duals = np.zeros(len(needs))
+        self.bonus: dict[int, Floats] | None = None  # per size and path what calling at its stops is worth, whoever boards
 
     def empty_cost(self, crew: int) -> Floats:
         """The leg driven empty, per class."""
@@ -91,6 +93,8 @@ class LegPricer:
                 taken = np.minimum(filled, size)
                 taken[:, 1:] -= taken[:, :-1].copy()
                 value = (taken * worth).sum(1)
+                if self.bonus is not None:
+                    value += self.bonus[size][piece]
                 rows = np.arange(len(value)) if thresholds is None else thresholds[size].below(self, piece, value)
                 found[size].append((rows + start, value[rows]))
         return {size: (np.concatenate([r for r, _ in parts]), np.concatenate([v for _, v in parts])) for size, parts in found.items()}
@@ -121,4 +125,7 @@ class LegPricer:
                 taken.append(stop)
                 seats.append(amount)
                 room -= amount
+        if self.bonus is not None:
+            calls = [int(s) for s in self.pool.stops[path] if s and s not in taken]
+            taken, seats = taken + calls, seats + [0] * len(calls)
         return Load(stops=tuple(taken), seats=tuple(seats))

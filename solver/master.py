@@ -1,6 +1,6 @@
 """The restricted master programme of column generation, kept warm in GLOP."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from ortools.linear_solver import pywraplp
@@ -15,7 +15,7 @@ class Master:
     """Serve the seats of every (stop, leg) with at most `count` vehicles of each class."""
 
     def __init__(self, needs: Sequence[Ints], legs: int, count: Floats, upper: float) -> None:
-        self.needs, self.legs = needs, range(legs)
+        self.needs, self.legs, self.upper = needs, range(legs), upper
         solver = pywraplp.Solver.CreateSolver("GLOP")
         self.solver, self.infinity = solver, solver.infinity()
         self.objective = solver.Objective()
@@ -32,6 +32,18 @@ class Master:
         self.seen: set[tuple[object, ...]] = set()
         self.columns: list[Column] = []
         self.variables: list[pywraplp.Variable] = []
+        self.cuts: list[pywraplp.Constraint] = []
+        self.weigh: Callable[[Column], Floats] | None = None  # a column's figures in all cuts there are
+
+    def add_cut(self, least: float, weights: Floats) -> None:
+        """A further row over all columns so far; `weigh` must know it before the next column comes."""
+        row = self.solver.Constraint(least, self.infinity)
+        self.cuts.append(row)
+        for number in np.flatnonzero(weights).tolist():
+            row.SetCoefficient(self.variables[number], float(weights[number]))
+        spare = self.solver.NumVar(0.0, self.infinity, "")  # dearer than any plan, but keeps the programme solvable
+        row.SetCoefficient(spare, 1.0)
+        self.objective.SetCoefficient(spare, LEAVE_BEHIND * max(1.0, self.upper))
 
     def add(self, columns: Iterable[Column]) -> int:
         """-> how many of the columns were new."""
@@ -52,6 +64,10 @@ class Master:
                 if load is not None:
                     for stop, seats in zip(load.stops, load.seats, strict=True):
                         self.rows[n][stop].SetCoefficient(variable, float(seats))
+            if self.weigh is not None:
+                for row, weight in zip(self.cuts, self.weigh(column).tolist(), strict=True):
+                    if weight:
+                        row.SetCoefficient(variable, weight)
         return added
 
     def shares_of_columns(self) -> list[tuple[float, Column]]:

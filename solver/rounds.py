@@ -21,6 +21,7 @@ ROUTE_S = 0.4
 BOUND_SHARE = 0.3  # of the time limit, at most
 DIVE_SHARE = 0.3
 LOOK_SHARE = 0.06
+SHARPEN_SHARE, SHARPEN_SHARE_MANY = 0.15, 0.06  # few duties leave the improvement time enough
 LONG_SHARE, LONGEST_ROUTE_S = 0.7, 600.0
 WHOLE_SHARE = 0.35  # for a proof over millions of paths, which cannot be hurried once begun
 SLICE_S = 1.5
@@ -146,6 +147,8 @@ class Rounds:
             elif timed:
                 route_s = max(0.1, min(ROUTE_S, limit / 10))
                 others = [(Job("route", {"seconds": route_s, "improve": True}), route_s)]
+        sharpen_s = limit * (SHARPEN_SHARE if len(draft.duties) < SECTOR_DUTIES else SHARPEN_SHARE_MANY) if timed else UNHURRIED_S
+        proof.append((Job("sharpen", {"draft": draft, "seconds": sharpen_s}), patience))
         proof += later
         self.work_off([proof, others] if search.threads > 1 else [others + proof])
 

@@ -15,6 +15,7 @@ from solver.plan import Plan
 from solver.pool import TooManyPaths
 from solver.published import Published
 from solver.routing import routing_draft
+from solver.sharpen import MOST_CELLS, Sharp
 from solver.withdrawals import Withdrawal, do_without
 
 NOTE_EVERY_S = 0.25
@@ -38,6 +39,7 @@ class Desk:
             "route": self.route,
             "bound": self.bound,
             "dive": self.dive,
+            "sharpen": self.sharpen,
             "whole": self.whole,
             "exact": self.exact,
             "improve": self.improve,
@@ -81,6 +83,17 @@ class Desk:
             return Bound(self.instance, needs, most=MOST_EVER)
         except TooManyPaths:
             return None
+
+    def sharpen(self, draft: Draft, seconds: float) -> BoundNote | None:
+        """After a bound over all paths: the same with inequalities. None where legs differ or paths are many."""
+        work = self._work
+        if work is None or not work.whole or not work.alike:
+            return None
+        try:
+            sharp = Sharp(self.instance, work.needs, most=MOST_CELLS // (self.instance.stops + 1))
+        except TooManyPaths:
+            return None
+        return BoundNote(sharp.sharpen(seconds=seconds, upper=float(draft.cost), start=work.columns, on_better=self._tell_bound))
 
     def dive(self, draft: Draft, seconds: float) -> Draft | None:
         """A draft out of the bound's programme."""
