@@ -99,7 +99,7 @@ def pace_for(pool: Pool, settings: Settings, *, riders_wait: bool) -> SharedPace
 async def run_parts(application: Litestar) -> AsyncIterator[None]:
     """Opens what the process needs and closes it again, in reverse order."""
     settings: Settings = application.state.settings
-    async with await open_pool(settings.database_url, max_size=20) as pool:
+    async with await open_pool(settings.database_url, max_size=20, silence_s=settings.database_silence_s) as pool:
         gateway = StripeGateway(
             api_key=settings.stripe_api_key,
             base_url=await stripe_base_for(pool, settings),

@@ -29,6 +29,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     company: str = ""
     trusted_proxies: str = "127.0.0.1"  # comma-separated addresses and networks; empty: none
     metrics_token: str | None = None
+    database_silence_s: float = 38.0
 
 
 REQUIRED = {
@@ -49,6 +50,7 @@ OPTIONAL = {
     "BUSLOAD_COMPANY": "the line about your company on receipts: name, address, tax number (default: Busload and the host)",
     "BUSLOAD_TRUSTED_PROXIES": "proxies whose X-Forwarded-For is believed: addresses or networks with commas, or none (default: 127.0.0.1)",
     "BUSLOAD_METRICS_TOKEN": "what /metrics asks for as `Authorization: Bearer ...` (default: /metrics answers this machine only)",
+    "BUSLOAD_DATABASE_SILENCE_S": "seconds after which a database that answers nothing is hung up on (default: 38)",
     "BUSLOAD_STRIPE_BASE": "a fake Stripe's address; honoured only where the database is marked demo or test",
 }
 SECRET_LENGTH = 32
@@ -88,6 +90,8 @@ def fault_of(name: str, value: str) -> str | None:  # noqa: PLR0911  one sentenc
             return "is no webhook signing secret (whsec_...)"
         case "BUSLOAD_STRIPE_ACCOUNT_PER_S" | "BUSLOAD_STRIPE_ENDPOINT_PER_S" if not (value.isdecimal() and int(value) >= SLOWEST_PER_S):
             return f"is no whole number from {SLOWEST_PER_S:.0f} on"
+        case "BUSLOAD_DATABASE_SILENCE_S" if not (value.isdecimal() and int(value) > 0):
+            return "is no whole number of seconds"
         case _:
             return None
 
@@ -102,7 +106,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
             faults.append(f"  {name} {fault}. Set it to {meaning}.")
     faults += [
         f"  {name} {fault}. Set it to {OPTIONAL[name]}, or leave it out."
-        for name in (*STRIPE_LIMITS, "BUSLOAD_TRUSTED_PROXIES")
+        for name in (*STRIPE_LIMITS, "BUSLOAD_TRUSTED_PROXIES", "BUSLOAD_DATABASE_SILENCE_S")
         if name in env and (fault := fault_of(name, env[name]))
     ]
     if faults:
@@ -123,5 +127,6 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         stripe_endpoint_per_s=float(env.get("BUSLOAD_STRIPE_ENDPOINT_PER_S", STRIPE_LIMITS["BUSLOAD_STRIPE_ENDPOINT_PER_S"])),
         trusted_proxies={"none": ""}.get(proxies := env.get("BUSLOAD_TRUSTED_PROXIES") or "127.0.0.1", proxies),
         metrics_token=env.get("BUSLOAD_METRICS_TOKEN") or None,
+        database_silence_s=float(env.get("BUSLOAD_DATABASE_SILENCE_S", "38")),
         company=env.get("BUSLOAD_COMPANY") or f"Busload, {urlsplit(base_url).hostname}",
     )

@@ -237,7 +237,8 @@ async def run_worker(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with await open_pool(settings.database_url, max_size=24) as pool, travel_times(settings.osrm_url) as travel:
+    opening = open_pool(settings.database_url, max_size=24, silence_s=settings.database_silence_s)
+    async with await opening as pool, travel_times(settings.osrm_url) as travel:
         gateway = StripeGateway(
             api_key=settings.stripe_api_key,
             base_url=await stripe_base_for(pool, settings),

@@ -19,6 +19,8 @@ from app.stage.postgres import EmbeddedPostgres, temporary_server
 from app.stage.processes import PROJECT_ROOT, Child, child_environment, start_together, stop_in_order
 from app.stage.roles import Addresses, Secrets, inbox_role, new_addresses, new_secrets, service_settings, stripe_role, web_role, worker_role
 
+SHORT_SILENCE_S = "12"  # a stack for chaos has no slow statements to wait for, and many faults to come
+
 
 class Finished(msgspec.Struct, frozen=True, kw_only=True):
     """What a command-line call gave."""
@@ -136,7 +138,9 @@ def _assemble(
     disk: BoundedDisk | None,
 ) -> PrivateStack:
     addresses, shared = new_addresses(), new_secrets()
-    settings = service_settings(dsn if proxy is None else proxy.dsn, addresses, shared, stripe_options)
+    settings = service_settings(dsn, addresses, shared, stripe_options)
+    if proxy is not None:
+        settings |= {"DATABASE_URL": proxy.dsn, "BUSLOAD_DATABASE_SILENCE_S": SHORT_SILENCE_S}
     return PrivateStack(
         dsn=dsn,
         addresses=addresses,
