@@ -15,7 +15,7 @@ FLASH_COOKIE = "busload_flash"
 FLASHES = {
     "saved": ("Saved.", "good"),
     "withdrawn": ("Your pledge is withdrawn. Your seats are free for somebody else.", "good"),
-    "withdrawn_paid": ("Your pledge is withdrawn. What comes back is on its way to your card.", "good"),
+    "withdrawn_paid": ("Your pledge is withdrawn. What comes back is on its way to the card that paid.", "good"),
     "transfer_offered": ("Offered. We have mailed both of you.", "good"),
     "transfer_cancelled": ("Taken back. The seats stay yours.", "info"),
     "transfer_accepted": ("The seats are yours. This page is your new link; it is in your mail, too.", "good"),
