@@ -8,6 +8,8 @@ from tests.support.travel_world import World
 
 CODES = [f"I{number:02}" for number in range(1, 16)]
 
+CONTESTED = "INSERT INTO disputes (payment_id, dispute_ref, charge_ref, amount_minor, currency, reason, state, submitted_at)"
+
 # What breaks which invariant. Where the schema itself forbids it, the script first takes the constraint away; triggers and foreign keys
 # are off throughout. All of it is rolled back.
 SENT = "account_ref = 'acct_1', transfer_ref = 'tr_1', settled_at = busload_now()"
@@ -22,6 +24,28 @@ HIRE_DUE = """
 BREAKS: list[tuple[str, str, str]] = [
     ("I01", "one cent lost", "UPDATE ledger_entries SET amount_minor = amount_minor + 1 WHERE id = (SELECT min(id) FROM ledger_entries)"),
     ("I01", "a charge never posted", "DELETE FROM ledger_entries; DELETE FROM ledger_transactions"),
+    (
+        "I01",
+        "a lost dispute still stands as withdrawn",
+        """
+        WITH d AS (
+            INSERT INTO disputes (payment_id, dispute_ref, charge_ref, amount_minor, currency, reason, state)
+            SELECT id, 'du_1', 'ch_1', 1, 'USD', 'general', 'lost' FROM payments LIMIT 1 RETURNING id
+        ), t AS (INSERT INTO ledger_transactions (kind, cause) SELECT 'dispute', id FROM d RETURNING id)
+        INSERT INTO ledger_entries (transaction_id, account, book, amount_minor, currency)
+        SELECT t.id, a.account, 'x', a.amount, 'USD' FROM t, (VALUES ('stripe:disputed', 1), ('stripe:clearing', -1)) AS a (account, amount)
+        """,
+    ),
+    (
+        "I01",
+        "a refund that came back and was not taken back",
+        """
+        UPDATE refunds SET state = 'succeeded';
+        INSERT INTO ledger_transactions (kind, cause) SELECT 'refund', id FROM refunds WHERE NOT EXISTS
+            (SELECT FROM ledger_transactions t WHERE t.kind = 'refund' AND t.cause = refunds.id);
+        UPDATE refunds SET state = 'failed'
+        """,
+    ),
     ("I01", "the ledger's guard is off", "ALTER TABLE ledger_entries DISABLE TRIGGER ledger_entries_append_only"),
     ("I01", "a refund posted twice", "INSERT INTO ledger_transactions (kind, cause) VALUES ('refund', gen_random_uuid())"),
     (
@@ -204,6 +228,11 @@ BREAKS: list[tuple[str, str, str]] = [
         "INSERT INTO pgqueuer_log (job_id, status, priority, entrypoint) VALUES (1, 'exception', 0, 'send_mail')",
     ),
     ("I11", "a mail without a job", "DELETE FROM pgqueuer"),
+    (
+        "I11",
+        "evidence in flight and no look-up",
+        f"{CONTESTED} SELECT p.id, 'du_1', 'ch_1', 1, 'USD', 'general', 'submitting', busload_now() FROM payments p LIMIT 1",
+    ),
     ("I11", "an open trip without a timer", "DELETE FROM timers WHERE kind = 'trip_deadline'"),
     ("I11", "a hold whose timer has fired", "UPDATE timers SET fired_at = busload_now() WHERE kind = 'pledge_hold'"),
     (
@@ -235,6 +264,11 @@ BREAKS: list[tuple[str, str, str]] = [
         INSERT INTO payout_reversals (payout_id, correction_id, amount_minor, currency, state, submitted_at)
         SELECT id, id, 1, 'USD', 'submitting', busload_now() - interval '1 hour' FROM payouts
         """,
+    ),
+    (
+        "I13",
+        "evidence nobody answered for",
+        f"{CONTESTED} SELECT id, 'du_1', 'ch_1', 1, 'USD', 'general', 'unknown', busload_now() - interval '16 minutes' FROM payments",
     ),
     ("I13", "open past the deadline", "UPDATE trips SET deadline_at = busload_now() - interval '61 seconds' WHERE state = 'open'"),
     (

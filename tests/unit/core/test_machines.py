@@ -14,7 +14,7 @@ from app.core.ids import new_id
 from app.core.machine import Machine
 from app.domain.events.model import EVENT_MACHINE, STOP_MACHINE
 from app.domain.payments.ledger import post
-from app.domain.payments.model import PAYMENT_MACHINE, REFUND_MACHINE
+from app.domain.payments.model import DISPUTE_MACHINE, PAYMENT_MACHINE, REFUND_MACHINE
 from app.domain.payments.payouts.model import PAYEE_MACHINE, PAYOUT_MACHINE, REVERSAL_MACHINE
 from app.domain.pledges.model import PLEDGE_MACHINE
 from app.domain.trips.model import TRIP_MACHINE
@@ -25,8 +25,19 @@ from tests.support.threshold import on_sale, place, saved_card
 TABLES: dict[str, Machine[Any]] = {
     "trips": TRIP_MACHINE, "pledges": PLEDGE_MACHINE, "payments": PAYMENT_MACHINE, "refunds": REFUND_MACHINE, "events": EVENT_MACHINE,
     "stops": STOP_MACHINE, "payees": PAYEE_MACHINE, "payouts": PAYOUT_MACHINE, "payout_reversals": REVERSAL_MACHINE,
+    "disputes": DISPUTE_MACHINE,
 }  # fmt: skip
-APPEND_ONLY = ("audit", "ledger_entries", "ledger_transactions", "confirmations", "hires", "hire_corrections", "debts", "debt_settlements")
+APPEND_ONLY = (
+    "audit",
+    "ledger_entries",
+    "ledger_transactions",
+    "confirmations",
+    "hires",
+    "hire_corrections",
+    "debts",
+    "debt_settlements",
+    "refund_failures",
+)
 
 
 def machines() -> list[Machine[Any]]:
@@ -59,10 +70,19 @@ async def charged(pool: Pool) -> dict[str, UUID]:
             refund_id,
             payment_id,
         )
+        dispute_id = new_id()
+        await conn.execute(
+            """
+            INSERT INTO disputes (id, payment_id, dispute_ref, charge_ref, amount_minor, currency, reason, state, submitted_at)
+            VALUES ($1, $2, 'du_1', 'ch_1', 1, 'USD', 'general', 'open', busload_now())
+            """,
+            dispute_id,
+            payment_id,
+        )
         paying = await paid_out(conn, sale.event_id)
     return {
         "trips": sale.trip_id, "pledges": pledge.id, "payments": payment_id, "refunds": refund_id, "events": sale.event_id,
-        "stops": sale.stop_id, **paying,
+        "stops": sale.stop_id, "disputes": dispute_id, **paying,
     }  # fmt: skip
 
 

@@ -19,6 +19,7 @@ TABLES = {
     "payout": "payouts",
     "reversal": "payout_reversals",
     "incident": "incidents",
+    "dispute": "disputes",
     "transfer": "transfers",
     "waitlist": "waitlist",
 }
