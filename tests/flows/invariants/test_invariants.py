@@ -268,7 +268,7 @@ BREAKS: list[tuple[str, str, str]] = [
     (
         "I13",
         "evidence nobody answered for",
-        f"{CONTESTED} SELECT id, 'du_1', 'ch_1', 1, 'USD', 'general', 'unknown', busload_now() - interval '16 minutes' FROM payments",
+        f"{CONTESTED} SELECT id, id, 'ch', 1, 'USD', 'general', 'unknown', busload_now() - interval '16 minutes' FROM payments",
     ),
     ("I13", "open past the deadline", "UPDATE trips SET deadline_at = busload_now() - interval '61 seconds' WHERE state = 'open'"),
     (
