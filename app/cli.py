@@ -20,6 +20,7 @@ from app.domain.payments.reconcile_store import Reconciliation
 from app.domain.payments.stripe_gateway import StripeGateway
 from app.flows.doctor import Finding, examine
 from app.flows.grant_organiser import grant_organiser
+from app.flows.passkeys import end_sessions_of
 from app.flows.personal_data import Standing, erase_by_hand
 from app.flows.reconcile import reconcile as reconcile_now
 from app.flows.retire_pass_keys import retire_pass_keys
@@ -141,6 +142,23 @@ def organiser_add(email: str) -> None:
     except Refusal as refused:
         fail(refused.detail)
     click.echo(f"{email} is an organiser now and signs in with a mail link at {os.environ.get('BUSLOAD_BASE_URL', '')}/sign-in")
+
+
+@main.group()
+def sessions() -> None:
+    """Who is signed in."""
+
+
+@sessions.command("end")
+@click.argument("email")
+def sessions_end(email: str) -> None:
+    """Sign EMAIL out everywhere; `everybody` for every account."""
+
+    async def end() -> int:
+        async with await open_pool(database_url_or_exit(), min_size=1, max_size=2) as pool:
+            return await end_sessions_of(pool, email=None if email == "everybody" else email)
+
+    click.echo(f"{asyncio.run(end())} sessions ended")
 
 
 @main.group()

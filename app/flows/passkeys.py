@@ -198,3 +198,11 @@ async def end_other_sessions(pool: Pool, owner: Owner) -> int:
     """Ends every session of the account but this one; how many."""
     async with transaction(pool) as conn:
         return await store.end_other_sessions(conn, owner.account_id, but=token_hash(owner.session_token))
+
+
+async def end_sessions_of(pool: Pool, *, email: str | None) -> int:
+    """Ends every session of an address, or of everybody without one; how many. For whoever runs the service."""
+    async with transaction(pool) as conn:
+        ended = await store.end_sessions_of(conn, email)
+    log.warning("sessions.ended_by_hand", sessions=ended)
+    return ended

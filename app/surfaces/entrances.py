@@ -13,7 +13,7 @@ from app.web.actors import SAFE_METHODS, bearer_token, find_actor
 
 async def keep_entrance(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Litestar guard of every route: the API's routes by their tag, the account's own by their address."""
-    if connection.scope["type"] is not ScopeType.HTTP or not isinstance(handler, HTTPRouteHandler):
+    if connection.scope["type"] != ScopeType.HTTP or not isinstance(handler, HTTPRouteHandler):
         return
     request: Request[Any, Any, Any] = Request(connection.scope)
     if request.method in SAFE_METHODS:

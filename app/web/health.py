@@ -33,7 +33,7 @@ class Meters:
 
     async def count(self, message: Message, scope: Scope) -> None:
         """Litestar `before_send` hook."""
-        if message["type"] != "http.response.start" or scope["type"] is not ScopeType.HTTP:
+        if message["type"] != "http.response.start" or scope["type"] != ScopeType.HTTP:
             return
         route = str(scope.get("path_template") or "unknown")
         self.requests.labels(scope["method"], route, message["status"]).inc()

@@ -34,7 +34,7 @@ POLICIES = (ALL, WRITES, CALLERS, SIGN_IN, PASSKEY, OWN_DATA, KEYS, FORWARDS)
 SENSITIVE: tuple[tuple[re.Pattern[str], Policy], ...] = (
     (re.compile(r"POST /sign-in(/use)?"), SIGN_IN),
     (re.compile(r"POST /sign-in/passkey(/options)?"), PASSKEY),
-    (re.compile(r"(POST|GET) /(account|p/\{token:str\})/(export|erase).*"), OWN_DATA),
+    (re.compile(r"(POST|GET) /(account|p/\{token\})/(export|erase).*"), OWN_DATA),
     (re.compile(r"POST /account/.*"), KEYS),
     (re.compile(r"(POST|PATCH) /(api/)?partner/.*(keys|webhooks|deliveries).*"), KEYS),
     (re.compile(r"POST .*/(transfer|waitlist).*"), FORWARDS),  # each may mail somebody

@@ -17,7 +17,7 @@ from tests.support.fake_stripe import FakeStripe
 from tests.support.ledgers import written
 from tests.support.server import scratch_database
 from tests.support.service import event_wish, running_service, trip_wish
-from tests.surfaces.access import ACCESS, ANYBODY, LINK_HOLDER, PARTNERS
+from tests.surfaces.access import ACCESS, ANYBODY, LINK_HOLDER, PARTNERS, TAKER
 from tests.surfaces.house import House, open_house
 
 ROLES = [
@@ -36,6 +36,9 @@ ROLES = [
     "organiser",
 ]
 REFUSED = {401, 403, 404}
+DONE = {200, 201, 202, 204, 303}
+ABOUT_THE_MATTER = {400, 409, 410, 422}
+ENDS = ("/end", "cancel", "withdraw", "remove", "revoke", "disable", "pull-out", "DELETE", "sign-out", "refuse", "decline")
 SENTENCE = 3  # words at least
 PARAMETER = re.compile(r"\{(\w+):\w+\}")
 SPAN = {"kind": "blocked", "starts_at": "2031-02-01T00:00:00Z", "ends_at": "2031-02-02T00:00:00Z"}
@@ -190,6 +193,18 @@ async def test_who_is_not_let_in_is_refused_and_told_nothing(house: House, role:
     assert await written(house.service.pool) == before
 
 
+async def test_a_stranger_is_refused_before_the_body_is_read(house: House) -> None:
+    told = []
+    for route, let_in in ACCESS.items():
+        method = route.split(" ", 1)[0]
+        if method == "GET" or let_in in (ANYBODY, LINK_HOLDER, TAKER) or not route.split(" ", 1)[1].startswith(("/api/", "/account")):
+            continue
+        headers = {"content-type": "application/json", "x-csrf-token": house.clients["anonymous"].headers["x-csrf-token"]}
+        answer = await house.clients["anonymous"].request(method, address(route, house, ""), content=b"[", headers=headers)
+        told += [f"{route}: {answer.status_code}"] if answer.status_code not in REFUSED else []
+    assert told == []
+
+
 @pytest.mark.parametrize("role", [role for role in ROLES if role.endswith(" B")])
 async def test_lists_hold_nothing_of_anybody_else(house: House, role: str) -> None:
     for route, let_in in ACCESS.items():
@@ -236,3 +251,15 @@ async def test_what_everybody_may_read_names_nobody(house: House) -> None:
         if PARAMETER.search(route) is None or (any(f"{{{name}:" in route for name in ("event_id", "trip_id")) and "live" not in route):
             answer = await ask(house, "anonymous", route)
             assert [text for text in house.told if text in answer.text] == [], route
+
+
+@pytest.mark.parametrize("role", ["rider", "rider A", "operator A", "driver A", "partner A", "organiser"])
+async def test_who_is_let_in_may_write(house: House, role: str) -> None:
+    """Every writing route of a role: done, or refused for what it is about (its state, a field), never for who asks."""
+    answers = {}
+    for route, let_in in sorted(ACCESS.items(), key=lambda line: any(word in line[0] for word in ENDS)):
+        if role in let_in and not route.startswith("GET "):
+            answers[route] = (await ask(house, role, route)).status_code
+    gone = {"POST /account/sessions/{session_id:uuid}/end", "POST /operator/vehicles/{vehicle_id:uuid}/availability/{span_id:uuid}/remove"}
+    assert {route for route, status in answers.items() if status not in DONE | ABOUT_THE_MATTER} <= gone, "another route has ended it"
+    assert sum(status in DONE for status in answers.values()) * 3 >= len(answers), answers

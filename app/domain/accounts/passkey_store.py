@@ -174,3 +174,16 @@ async def end_other_sessions(conn: Connection, account_id: UUID, *, but: bytes) 
         but,
     )
     return len(rows)
+
+
+async def end_sessions_of(conn: Connection, email: str | None) -> int:
+    """Ends all sessions of an address, or of everybody (None); how many."""
+    rows = await conn.fetch(
+        """
+        UPDATE sessions s SET revoked_at = busload_now() FROM accounts a
+        WHERE a.id = s.account_id AND ($1::citext IS NULL OR a.email = $1::citext) AND s.revoked_at IS NULL AND s.expires_at > busload_now()
+        RETURNING s.id
+        """,
+        email,
+    )
+    return len(rows)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
 
+from app.flows.passkeys import end_sessions_of
 from tests.support.service import Service
 from tests.surfaces.account.conftest import Visitors
 from tests.surfaces.account.visitor import Visitor
@@ -181,6 +182,15 @@ async def test_a_session_can_be_ended_from_another(visitors: Visitors) -> None:
     assert (await laptop.post("/account/sessions/end-others")).status_code == 303
     assert (await phone.http.get("/account", headers={"accept": "text/html"})).status_code == 303, "to the sign-in page"
     assert (await laptop.http.get("/account")).status_code == 200
+
+
+async def test_who_runs_the_service_can_sign_somebody_out(shop: Service, visitors: Visitors) -> None:
+    ada, bob = visitors(), visitors()
+    await ada.signed_in("out@example.org")
+    await bob.signed_in("in@example.org")
+    assert await end_sessions_of(shop.pool, email="OUT@example.org") == 1
+    assert (await ada.http.get("/account")).status_code == 303
+    assert (await bob.http.get("/account")).status_code == 200
 
 
 async def test_a_new_session_ends_the_one_before(shop: Service, visitors: Visitors) -> None:
