@@ -122,7 +122,12 @@ def sheet_of(statement: StatementView) -> Sheet:
         lines += [line("Taken off for what was owed to us", -statement.fee_minor)]
     waiting_minor = statement.gross_minor - statement.corrected_minor - statement.fee_minor - statement.paid_minor
     if waiting_minor:
-        lines += [line("Not paid yet, the reserve included" if waiting_minor > 0 else "On its way back to us", -waiting_minor)]
+        lines += [
+            line(
+                "Not paid yet, the reserve included" if waiting_minor > 0 else "Paid beyond that: on its way back, or owed to us",
+                -waiting_minor,
+            )
+        ]
     return Sheet(
         title="Statement of hire", number=statement.duty_code, payee=statement.operator,
         facts=(("Event", statement.event), ("Duty", statement.duty_code), ("Depot out", day_year(statement.starts_at, statement.zone)),
