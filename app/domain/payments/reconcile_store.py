@@ -64,28 +64,34 @@ async def list_posted_for(conn: Connection, external_refs: Sequence[str]) -> lis
     )
 
 
-async def list_owners(conn: Connection, keys: Sequence[str]) -> list[Owner]:
-    """The payments that these keys (Stripe ids of charges, refunds and disputes, or our own ids) belong to."""
+async def list_owners(conn: Connection, *, refs: Sequence[str], ids: Sequence[UUID]) -> list[Owner]:
+    """The payments that these belong to: Stripe ids of charges, refunds and disputes, and our own ids.
+
+    One join for each kind of key: an OR over them would look at every payment for every key.
+    """
     return await fetch_all(
         conn,
         Owner,
         """
-        SELECT k.key, p.id AS payment_id, p.reference, p.state IN ('due', 'submitting', 'unknown', 'needs_action', 'retryable') AS in_flight
-        FROM unnest($1::text[]) AS k (key) JOIN payments p ON p.charge_ref = k.key OR p.intent_ref = k.key OR p.id::text = k.key
-        UNION ALL
-        SELECT k.key, p.id, p.reference, r.state IN ('due', 'submitting', 'unknown')
-        FROM unnest($1::text[]) AS k (key) JOIN refunds r ON r.refund_ref = k.key OR r.id::text = k.key
-            JOIN payments p ON p.id = r.payment_id
-        UNION ALL
-        SELECT k.key, p.id, p.reference, false
-        FROM unnest($1::text[]) AS k (key) JOIN refund_failures f ON f.refund_ref = k.key OR f.id::text = k.key
-            JOIN refunds r ON r.id = f.refund_id JOIN payments p ON p.id = r.payment_id
-        UNION ALL
-        SELECT k.key, p.id, p.reference, false
-        FROM unnest($1::text[]) AS k (key) JOIN disputes d ON d.dispute_ref = k.key OR d.id::text = k.key
-            JOIN payments p ON p.id = d.payment_id
+        WITH by_ref AS (SELECT unnest($1::text[]) AS key), by_id AS (SELECT unnest($2::uuid[]) AS key), found AS (
+            SELECT k.key, p.id AS payment_id, p.state IN ('due', 'submitting', 'unknown', 'needs_action', 'retryable') AS in_flight
+            FROM by_ref k JOIN payments p ON p.charge_ref = k.key
+            UNION ALL SELECT k.key::text, p.id, p.state IN ('due', 'submitting', 'unknown', 'needs_action', 'retryable')
+            FROM by_id k JOIN payments p ON p.id = k.key
+            UNION ALL SELECT k.key, r.payment_id, r.state IN ('due', 'submitting', 'unknown')
+            FROM by_ref k JOIN refunds r ON r.refund_ref = k.key
+            UNION ALL SELECT k.key::text, r.payment_id, r.state IN ('due', 'submitting', 'unknown')
+            FROM by_id k JOIN refunds r ON r.id = k.key
+            UNION ALL SELECT k.key, r.payment_id, false
+            FROM by_ref k JOIN refund_failures f ON f.refund_ref = k.key JOIN refunds r ON r.id = f.refund_id
+            UNION ALL SELECT k.key::text, r.payment_id, false
+            FROM by_id k JOIN refund_failures f ON f.id = k.key JOIN refunds r ON r.id = f.refund_id
+            UNION ALL SELECT k.key, d.payment_id, false FROM by_ref k JOIN disputes d ON d.dispute_ref = k.key
+            UNION ALL SELECT k.key::text, d.payment_id, false FROM by_id k JOIN disputes d ON d.id = k.key)
+        SELECT f.key, f.payment_id, p.reference, f.in_flight FROM found f JOIN payments p ON p.id = f.payment_id
         """,
-        list(keys),
+        list(refs),
+        list(ids),
     )
 
 
