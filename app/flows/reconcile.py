@@ -109,10 +109,19 @@ async def read_ours(pool: Pool, listed: Sequence[BalanceTransaction], *, since: 
             known = {one.transaction_id for one in posted}
             older = await store.list_posted_for(conn, sorted({one.source_ref for one in listed if one.source_ref}))
             posted += [one for one in older if one.transaction_id not in known]
-        keys = {key for one in listed for key in (one.source_ref, one.source_reference, one.charge_ref) if key}
-        keys |= {str(one.cause) for one in posted}
-        owners = await store.list_owners(conn, sorted(keys))
+        refs = {ref for one in listed for ref in (one.source_ref, one.charge_ref) if ref}
+        refs |= {one.external_ref for one in posted if one.external_ref}
+        ids = {one.cause for one in posted} | {our_id for one in listed if (our_id := as_uuid(one.source_reference)) is not None}
+        owners = await store.list_owners(conn, refs=sorted(refs), ids=sorted(ids))
     return posted, {one.key: Whose(payment_id=one.payment_id, reference=one.reference, in_flight=one.in_flight) for one in owners}
+
+
+def as_uuid(text: str | None) -> UUID | None:
+    """Our id in an object's metadata, if it is one."""
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None
 
 
 def only_since(result: Result, listed: Sequence[BalanceTransaction], posted: Sequence[Posted], since: datetime) -> Result:

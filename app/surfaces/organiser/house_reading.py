@@ -134,7 +134,7 @@ async def read_transaction(conn: Connection, transaction_id: UUID) -> Transactio
         raise NotFound("There is no such movement.", code="unknown_transaction")
     rows = await ledger_reading.list_entries_of(conn, transaction_id)
     event = await event_of_book(conn, rows[0].book) if rows else None
-    owner = next(iter(await reconcile_store.list_owners(conn, [str(found.cause)])), None)
+    owner = next(iter(await reconcile_store.list_owners(conn, refs=[], ids=[found.cause])), None)
     pledge = await pledges.get_pledge(conn, owner.reference) if owner else None
     trip = await trips.get_trip(conn, pledge.trip_id) if pledge else None
     dispute = await dispute_store.get_dispute(conn, found.cause)
