@@ -1,17 +1,33 @@
 """Leaving after the confirmation: what comes back by the ladder, to the minor unit, whatever the charge was doing at that moment."""
 
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
+import pytest_asyncio
 
 from app.flows.withdraw_pledge import withdraw_pledge
+from tests.support.fake_stripe import FakeStripe
 from tests.support.riders import DECLINED, between, charge_with, mails_to, paid, states, tipped, until
 from tests.support.service import ARRIVE, Service
+from tests.support.shared_service import one_story, shared_service
 
 DAYS = timedelta(days=1)
 EARLY, HALF, CLOSED = ARRIVE - 20 * DAYS, ARRIVE - 12 * DAYS, ARRIVE - 9 * DAYS
+
+
+@pytest_asyncio.fixture(scope="module")
+async def stage(server: tuple[str, str], stripe: FakeStripe) -> AsyncIterator[Service]:
+    async with shared_service(server, stripe, "ladder") as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def service(stage: Service) -> AsyncIterator[Service]:
+    async with one_story(stage) as running:
+        yield running
 
 
 async def withdraw(service: Service, placed: dict[str, Any]) -> dict[str, Any]:

@@ -1,14 +1,30 @@
 """Seats passed on to another person: both are told, old links are dead, the money stays with who paid."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
+import pytest_asyncio
 
 from app.core.ids import derived_token
+from tests.support.fake_stripe import FakeStripe
 from tests.support.riders import paid, signed_in_rider, until
 from tests.support.service import SECRET, Service
+from tests.support.shared_service import one_story, shared_service
+
+
+@pytest_asyncio.fixture(scope="module")
+async def stage(server: tuple[str, str], stripe: FakeStripe) -> AsyncIterator[Service]:
+    async with shared_service(server, stripe, "transfers") as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def service(stage: Service) -> AsyncIterator[Service]:
+    async with one_story(stage) as running:
+        yield running
 
 
 async def offer(service: Service, placed: dict[str, Any], email: str, name: str = "Theo Taker") -> httpx.Response:
@@ -101,11 +117,17 @@ async def test_an_offer_is_taken_back_declined_or_expires_and_both_are_told(serv
     await service.jump(timedelta(hours=48, minutes=1))
     assert (await accept(service, third)).status_code == 410
     await service.sweep()
+    mine = UUID(placed["pledge"]["id"])
     async with service.pool.acquire() as conn:
-        states = [row["state"] for row in await conn.fetch("SELECT state FROM transfers ORDER BY id")]
-        told = {row["template"] for row in await conn.fetch("SELECT template FROM mails WHERE template LIKE 'transfer%'")}
+        states = [row["state"] for row in await conn.fetch("SELECT state FROM transfers WHERE pledge_id = $1 ORDER BY id", mine)]
+        told = {
+            row["template"]
+            for row in await conn.fetch("SELECT template FROM mails WHERE subject_id = $1 AND template LIKE 'transfer%'", mine)
+        }
     assert states == ["cancelled", "cancelled", "expired"]
-    assert told == {f"transfer_{what}_{side}" for what in ("offered", "cancelled", "expired") for side in ("from", "to")}
+    assert {row["template"] for row in mails} == {
+        f"transfer_{what}_{side}" for what in ("offered", "cancelled", "expired") for side in ("from", "to")
+    }
     assert (await service.show(placed))["name"] == "Ada"
     await service.work()
 

@@ -1,16 +1,32 @@
 """The waiting line of a full trip: offered in turn, held by a pledge, never jumped, closed with selling."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
+import pytest_asyncio
 
+from tests.support.fake_stripe import FakeStripe
 from tests.support.riders import mails_to, until
 from tests.support.service import ARRIVE, Service
+from tests.support.shared_service import one_story, shared_service
 
 HOURS = timedelta(hours=1)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def stage(server: tuple[str, str], stripe: FakeStripe) -> AsyncIterator[Service]:
+    async with shared_service(server, stripe, "waitlist") as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def service(stage: Service) -> AsyncIterator[Service]:
+    async with one_story(stage) as running:
+        yield running
 
 
 async def wait(service: Service, trip: dict[str, Any], email: str, *, seats: int = 1, **other: Any) -> httpx.Response:
