@@ -68,6 +68,22 @@ BREAKS: list[tuple[str, str, str]] = [
     ("I03", "intent without confirmation", "DELETE FROM confirmations"),
     ("I03", "a charge kept after the rider left", "UPDATE pledges SET state = 'withdrawn' WHERE state = 'paid'"),
     (
+        "I03",
+        "more kept than the refund ladder allows",
+        """
+        UPDATE pledges SET state = 'refunded' WHERE state = 'paid';
+        INSERT INTO ladder_exits (pledge_id, refund_bp, kept_minor) SELECT id, 5000, amount_minor FROM pledges WHERE state = 'refunded'
+        """,
+    ),
+    (
+        "I03",
+        "the ladder's refund never became due",
+        """
+        UPDATE pledges SET state = 'refunded' WHERE state = 'paid';
+        INSERT INTO ladder_exits (pledge_id, refund_bp, kept_minor) SELECT id, 10000, 0 FROM pledges WHERE state = 'refunded'
+        """,
+    ),
+    (
         "I04",
         "charged twice",
         """
