@@ -5,6 +5,7 @@ from typing import Any, cast
 import asyncpg
 
 from app.core.database import Connection
+from app.core.ids import new_id
 from app.domain.payments.reconcile_store import list_owners
 
 
@@ -23,6 +24,6 @@ class Explaining:
 
 async def test_a_stadiums_movements_find_their_owners_by_hash(conn: Connection) -> None:
     explaining = Explaining(conn)
-    await list_owners(cast("Connection", explaining), [f"ch_{number}" for number in range(5000)])
+    await list_owners(cast("Connection", explaining), refs=[f"ch_{number}" for number in range(5000)], ids=[new_id() for _ in range(5000)])
     assert "Hash" in explaining.plan
     assert " OR " not in explaining.plan
