@@ -300,8 +300,20 @@ class Bound:
                 on_better(self.minor())
             if not added or time.monotonic() > until:
                 break
-        self.columns, self.shares = master.columns, master.shares_of_columns()
+        self.columns = master.columns
+        try:
+            self.shares = master.shares_of_columns()
+        except ArithmeticError:
+            self.shares = []
         return self.minor()
+
+    def known(self, columns: Iterable[Column]) -> list[Column]:
+        """Those columns of another programme that call only where somebody waits in this one."""
+        return [
+            column
+            for column in columns
+            if all(load is None or self.needs.seats[leg][list(load.stops)].all() for leg, load in enumerate(column.loads))
+        ]
 
     def minor(self) -> int:
         """The bound as whole minor units, a hair below the figure to stay on the safe side of rounding."""

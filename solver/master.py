@@ -28,7 +28,7 @@ class Master:
                 variable = solver.NumVar(0.0, self.infinity, "")
                 row.SetCoefficient(variable, 1.0)
                 self.objective.SetCoefficient(variable, LEAVE_BEHIND * max(1.0, upper) / seats)
-        self.value = 0.0
+        self.value, self.is_stale = 0.0, True
         self.seen: set[tuple[object, ...]] = set()
         self.columns: list[Column] = []
         self.variables: list[pywraplp.Variable] = []
@@ -53,6 +53,7 @@ class Master:
             if key in self.seen:
                 continue
             self.seen.add(key)
+            self.is_stale = True
             added += 1
             variable = self.solver.NumVar(0.0, self.infinity, "")
             self.columns.append(column)
@@ -71,7 +72,9 @@ class Master:
         return added
 
     def shares_of_columns(self) -> list[tuple[float, Column]]:
-        """How much of each column the last solution uses."""
+        """How much of each column a solution of the present programme uses. Raises ArithmeticError if GLOP fails."""
+        if self.is_stale:  # GLOP forgets its solution when columns come
+            self.solve()
         return [(variable.solution_value(), column) for variable, column in zip(self.variables, self.columns, strict=True)]
 
     def solve(self) -> tuple[list[Floats], Floats]:
@@ -79,7 +82,7 @@ class Master:
         status = self.solver.Solve()
         if status != pywraplp.Solver.OPTIMAL:
             raise ArithmeticError(f"GLOP ended with status {status}")
-        self.value = self.objective.Value()
+        self.value, self.is_stale = self.objective.Value(), False
         duals = []
         for n in self.legs:
             dual = np.zeros(len(self.needs[n]))

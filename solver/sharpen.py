@@ -72,10 +72,9 @@ class Sharp(Bound):
     def _cut(self, master: Master) -> int:
         """Adds what the present solution breaks -> how many."""
         try:
-            master.solve()  # columns were added since
+            used = [(share, column) for share, column in master.shares_of_columns() if share > IN_USE]
         except ArithmeticError:
             return 0
-        used = [(share, column) for share, column in master.shares_of_columns() if share > IN_USE]
         if not used or len(self.cuts.all) >= MOST_CUTS:
             return 0
         shares, columns = np.array([share for share, _ in used]), [column for _, column in used]

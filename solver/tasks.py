@@ -56,7 +56,13 @@ class Desk:
         parties = [party for duty in draft.duties for party in duty.parties]
         needs, start = needs_of(self.instance, parties), [column_of(self.instance, duty) for duty in draft.duties]
         most = round(min(MOST_PATHS, max(FEWEST_PATHS, PATHS_PER_S * seconds)))
-        self._work = work = Bound(self.instance, needs, most=most, partial=True)
+        before, work = self._work, Bound(self.instance, needs, most=most, partial=True)
+        self._work = work
+        if before is not None and before.whole and before.best is not None:
+            start += work.known(before.columns)
+            if work.whole:  # nearly the same riders: their old prices prove nearly as much at once
+                start += work.prove(before.best)
+                self._tell_bound(work.minor())
         work.run(seconds=seconds, upper=float(draft.cost), on_better=self._tell_bound if work.whole else None, start=start)
         return BoundNote(work.minor()) if work.whole else None
 
