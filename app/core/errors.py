@@ -2,6 +2,8 @@
 
 import msgspec
 
+MAX_RETRY_AFTER_S = 30  # whoever waits longer looks now and then
+
 
 class FieldError(msgspec.Struct, frozen=True, kw_only=True):
     """One fault of the input: where (a path such as `seats`) and what to do."""
@@ -87,6 +89,32 @@ class TooMany(Refusal):
     code = "too_many_requests"
     status = 429
     title = "Too many requests"
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """A place in the line before a hot trip. `token` is sent again with the same request; `position` 0: come in now; times in seconds."""
+
+    token: str
+    number: int
+    position: int
+    wait_s: float
+    expires_s: int
+
+
+class WaitingRoom(TooMany):
+    """More people want something at once than can be served in a moment: `place` is theirs in the line."""
+
+    code = "waiting_room"
+    title = "You are in line"
+
+    def __init__(self, place: Place) -> None:
+        wait_s = max(1, min(MAX_RETRY_AFTER_S, round(place.wait_s)))
+        super().__init__(
+            f"Many people want this trip right now; {place.position} are before you, about {max(1, round(place.wait_s))} seconds. Send "
+            "the same request again after Retry-After, with the same Idempotency-Key and the place's token as Waiting-Place.",
+            retry_after_s=wait_s,
+        )
+        self.place = place
 
 
 class Unavailable(Refusal):

@@ -11,7 +11,10 @@ MAX_AT_ONCE = 256
 
 
 class Together(Generic[K, V]):
-    """Turns many single look-ups into few of many keys, with no delay when idle. What is found was read after it was asked for."""
+    """Turns many single look-ups into few of many keys (in the order they came), with no delay when idle.
+
+    What is found was read after it was asked for.
+    """
 
     def __init__(self, fetch: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]) -> None:
         self._fetch = fetch
@@ -38,7 +41,7 @@ class Together(Generic[K, V]):
 
     async def _answer(self, batch: Sequence[tuple[K, "asyncio.Future[V | None]"]]) -> None:
         try:
-            found = await self._fetch(list({key for key, _ in batch}))
+            found = await self._fetch(list(dict.fromkeys(key for key, _ in batch)))
         except Exception as error:  # noqa: BLE001  each caller raises it where it waits
             for _, answer in batch:
                 with suppress(asyncio.InvalidStateError):

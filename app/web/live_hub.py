@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from uuid import UUID
@@ -11,10 +12,12 @@ import asyncpg
 from app.core.database import Connection, Pool
 from app.core.live import CHANNEL, read_news
 from app.core.log import logger
+from app.web.live_subjects import Read, Subject, Watcher
 
 log = logger(__name__)
 HEARTBEAT_S = 15.0
 RECONNECT_S = 1.0
+MOST_NOTES = 200
 
 
 class LiveHub:
@@ -23,6 +26,9 @@ class LiveHub:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._waiting: dict[tuple[str, UUID], set[asyncio.Event]] = defaultdict(set)
+        self._subjects: dict[tuple[str, UUID], Subject] = {}
+        self._tellers: dict[tuple[str, UUID], asyncio.Task[None]] = {}
+        self._notes: dict[tuple[str, UUID], tuple[float, str]] = {}
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -36,6 +42,9 @@ class LiveHub:
         for events in self._waiting.values():
             for event in events:
                 event.set()
+        for subject in self._subjects.values():
+            for watcher in subject.watchers:
+                watcher.woken.set()
 
     async def close(self) -> None:
         """Ends the streams and the listening."""
@@ -72,13 +81,55 @@ class LiveHub:
 
     def _on_news(self, _conn: object, _pid: int, _channel: str, payload: object) -> None:
         news = read_news(str(payload))
-        for event in self._waiting.get((news.kind, news.subject_id), ()):
+        key = (news.kind, news.subject_id)
+        if news.note:
+            self._keep_note(key, news.note)
+        for event in self._waiting.get(key, ()):
             event.set()
+        if key in self._subjects:
+            self._subjects[key].news.set()
+
+    def _keep_note(self, key: tuple[str, UUID], note: str) -> None:
+        self._notes.pop(key, None)
+        self._notes[key] = (time.monotonic(), note)
+        if len(self._notes) > MOST_NOTES:
+            self._notes.pop(next(iter(self._notes)))
+
+    def note(self, kind: str, subject_id: UUID, *, at_most_s: float) -> str:
+        """The newest note about a subject that is no older than so many seconds; empty without one."""
+        heard_s, note = self._notes.get((kind, subject_id), (0.0, ""))
+        return note if note and time.monotonic() - heard_s <= at_most_s else ""
 
     def _wake_all(self) -> None:
         for events in self._waiting.values():
             for event in events:
                 event.set()
+        for subject in self._subjects.values():
+            subject.news.set()
+
+    async def messages(self, kind: str, subject_id: UUID, read: Read) -> AsyncIterator[bytes]:
+        """Yields how the subject is now and after each change, and a beat when nothing happened for long; ends when the hub closes.
+
+        `read` is called once for all who watch, at most every 250 ms; changes that come meanwhile are folded into one.
+        """
+        key, watcher = (kind, subject_id), Watcher()
+        if key not in self._subjects:
+            self._subjects[key] = Subject(read)
+            self._tellers[key] = asyncio.create_task(self._subjects[key].tell_everyone(), name="live-teller")
+        subject = self._subjects[key]
+        subject.add(watcher)
+        try:
+            while not self._closing.is_set():
+                await watcher.woken.wait()
+                watcher.woken.clear()
+                message, watcher.message = watcher.message, None
+                if message is not None and not self._closing.is_set():
+                    yield message
+        finally:
+            subject.watchers.discard(watcher)
+            if not subject.watchers:
+                del self._subjects[key]
+                self._tellers.pop(key).cancel()
 
     async def changes(self, kind: str, subject_id: UUID) -> AsyncIterator[bool]:
         """Yields True now and after each change, False when nothing happened for a heartbeat; ends when the hub closes.

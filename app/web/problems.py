@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Redirect, Template
 from litestar.types import Scope
 
-from app.core.errors import FieldError, Invalid, NotFound, Refusal, SignInNeeded, Unavailable
+from app.core.errors import FieldError, Invalid, NotFound, Place, Refusal, SignInNeeded, Unavailable, WaitingRoom
 from app.core.log import logger
 
 log = logger(__name__)
@@ -32,6 +32,12 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     detail: str
     code: str
     errors: tuple[FieldError, ...]
+
+
+class WaitingProblem(Problem, frozen=True, kw_only=True, omit_defaults=False):
+    """The same for whoever is in line: where they stand, and the token that keeps their place."""
+
+    place: Place
 
 
 def wants_page(request: Request[Any, Any, Any]) -> bool:
@@ -59,6 +65,8 @@ def on_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Response[An
         code=refusal.code,
         errors=refusal.fields,
     )
+    if isinstance(refusal, WaitingRoom):
+        problem = WaitingProblem(**msgspec.structs.asdict(problem), place=refusal.place)
     headers = {"Retry-After": str(refusal.retry_after_s)} if refusal.retry_after_s else {}
     return answer(request, problem, headers)
 

@@ -17,3 +17,16 @@ END $$;
 DROP TRIGGER births ON pledges;
 CREATE TRIGGER births AFTER INSERT ON pledges REFERENCING NEW TABLE AS born
     FOR EACH STATEMENT EXECUTE FUNCTION audit_pledge_births('pledge');
+
+-- The waiting room of a trip that more people want at once than it can take: numbers given, and those up to which people were let in.
+-- Written with synchronous_commit off: a crash of the server may give a few numbers twice, which costs nobody a place.
+CREATE TABLE waiting_rooms (
+    trip_id  uuid PRIMARY KEY,
+    given    bigint NOT NULL,
+    let_in   bigint NOT NULL DEFAULT 0,
+    CHECK (let_in BETWEEN 0 AND given)
+) WITH (fillfactor = 50);
+
+-- The transition trigger joins the rows before with the rows after. A plan made for the few rows of everyday would be a nested loop, and
+-- for the tens of thousands that a hot trip confirms at once that takes minutes: here it is always a hash join.
+ALTER FUNCTION audit_transitions() SET enable_nestloop = off;

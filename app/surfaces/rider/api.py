@@ -1,6 +1,6 @@
 """The public JSON API: events, trips, stops and pledges."""
 
-from collections.abc import AsyncIterator
+import time
 from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
-from litestar.response import ServerSentEvent, ServerSentEventMessage
+from litestar.response import Stream
 
 from app.core.database import Pool
 from app.core.errors import Gone, Invalid, Unavailable
@@ -153,29 +153,22 @@ async def show_trip(trip_id: FromPath[UUID], pool: NamedDependency[Pool], settin
     return await read_trip_detail(pool, trip_id, settings.base_url)
 
 
-# A comment and nothing else: with data, even empty, it would be a message, and whoever reads messages as JSON would stumble over it.
-BEAT = ServerSentEventMessage(comment="still here", data=None)
-
-
 @get("/api/trips/{trip_id:uuid}/live", tags=["trips"], media_type="text/event-stream")
 async def watch_trip(
     trip_id: FromPath[UUID], pool: NamedDependency[Pool], settings: NamedDependency[Settings], live: NamedDependency[LiveHub]
-) -> ServerSentEvent:
-    """Server-sent events: the trip now and after each change, as JSON."""
+) -> Stream:
+    """Server-sent events: the trip now and after each change, as JSON; at most four a second. An id is when it was read (Unix ms)."""
     async with pool.acquire() as conn:
         await read_trip(conn, trip_id)
 
-    async def stream() -> AsyncIterator[ServerSentEventMessage]:
-        async for changed in live.changes("trip", trip_id):
-            if not changed:
-                yield BEAT
-                continue
-            async with pool.acquire() as conn:
-                trip, event = await read_trip(conn, trip_id)
-            view: TripView = view_trip(trip, event.currency, settings.base_url)
-            yield ServerSentEventMessage(data=msgspec.json.encode(view).decode(), event="trip", retry=2000)
+    async def read() -> bytes:
+        async with pool.acquire() as conn:
+            trip, event = await read_trip(conn, trip_id)
+        view: TripView = view_trip(trip, event.currency, settings.base_url)
+        return b"id: %d\nevent: trip\nretry: 2000\ndata: %b\n\n" % (time.time() * 1000, msgspec.json.encode(view))
 
-    return ServerSentEvent(stream(), headers={"X-Accel-Buffering": "no", "Access-Control-Allow-Origin": "*"})
+    headers = {"X-Accel-Buffering": "no", "Access-Control-Allow-Origin": "*", "Cache-Control": "no-cache"}
+    return Stream(live.messages("trip", trip_id, read), media_type="text/event-stream", headers=headers)
 
 
 @post("/api/trips/{trip_id:uuid}/stops", tags=["trips"], status_code=200)
@@ -196,14 +189,19 @@ async def place(
     data: JSONBody[PlacePledge],
     desk: NamedDependency[Desk],
     idempotency_key: IdempotencyKey = None,
+    waiting_place: WaitingPlace = None,
 ) -> PlacedPledgeView:
-    """Pledges seats. Nothing is charged unless the trip is confirmed; the card is saved at `card_url` within 15 minutes."""
+    """Pledges seats. Nothing is charged unless the trip is confirmed; the card is saved at `card_url` within 15 minutes.
+
+    When more people pledge at once than the trip can take, 429 `waiting_room` gives a place in line: send the same again after
+    `Retry-After`, with the place's token.
+    """
     settings = desk.settings
     wanted = request_pledge(
         wish_of(data), key=check_key(idempotency_key), body=msgspec.json.encode(data), secret=settings.secret,
         account_id=desk.actor.account_id, partner_key_id=None,
     )  # fmt: skip
-    placed = await desk.queue.place(trip_id, wanted)
+    placed = await desk.queue.place(trip_id, wanted, token=waiting_place)
     if placed.pledge.state is PledgeState.PENDING_CARD:
         await note_network(desk.pool, placed.pledge.id, network_hash(request, settings.secret))
         with suppress(Unavailable):  # the pledge stands; its page offers the card again

@@ -11,7 +11,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Template
 
 from app.core.database import Connection, Pool
-from app.core.errors import Conflict, Invalid, NotFound, Refusal, Unavailable
+from app.core.errors import Conflict, Invalid, NotFound, Refusal, Unavailable, WaitingRoom
 from app.domain.events import store as events
 from app.domain.events.model import Event, StopState
 from app.domain.partners import store as partners
@@ -27,6 +27,7 @@ from app.flows.pledge_wish import PledgeWish, request_pledge
 from app.flows.propose_stop import propose_stop
 from app.settings import Settings
 from app.surfaces.open_data.structured import event_data, script_tag
+from app.surfaces.rider.in_line import forget_place, go_on, kept_key, place_token, show_line
 from app.surfaces.rider.reading import NO_EVENT, NO_TRIP, read_event, read_public_trips, read_trip_detail
 from app.surfaces.rider.views import EventView, TripDetail, TripView, view_event, view_trip
 from app.surfaces.rider.way_back import remember_way_back
@@ -211,7 +212,7 @@ async def show_trip(
     async with pool.acquire() as conn:
         card = await pledges.find_saved_card(conn, actor.account_id) if actor.account_id else None
     defaults = {
-        "key": uuid4().hex,
+        "key": kept_key(request) or uuid4().hex,
         "stop_id": "",
         "name": actor.name,
         "email": actor.email,
@@ -279,6 +280,7 @@ async def pledge_form(
                 pool, placed.pledge.id, gateway=gateway, base_url=settings.base_url, manage_token=placed.manage_token
             )
     answer = go_on(request, url)
+    answer.cookies.extend(forget_place(request, detail.trip.code))
     answer.cookies.extend(remember_way_back(via, form.back, trip_code=detail.trip.code, settings=settings))
     return answer
 

@@ -56,7 +56,8 @@ async def add_riders(pool: Pool, count: int) -> None:
         await conn.execute(
             """
             WITH new AS (
-                INSERT INTO accounts (email) SELECT 'rider-' || n || '@bench.example' FROM generate_series(0, $1::int - 1) n RETURNING id, email
+                INSERT INTO accounts (email) SELECT 'rider-' || n || '@bench.example' FROM generate_series(0, $1::int - 1) n
+                RETURNING id, email
             ), numbered AS (SELECT id, substring(email::text FROM '[0-9]+') AS n FROM new), open AS (
                 INSERT INTO sessions (account_id, token_hash, expires_at)
                 SELECT id, sha256(convert_to(replace($2::text, 'N', n), 'UTF8')), busload_now() + interval '1 day' FROM numbered
