@@ -14,6 +14,7 @@ from app.core.errors import Gone, NotFound
 from app.core.ids import derived_token, token_hash
 from app.core.jobs import enqueue_for
 from app.core.log import logger
+from app.domain.accounts.model import ErasureState
 from app.domain.notifications.service import queue_mail
 from app.domain.payments.gateway import NotFound as NoSuchCustomer
 from app.domain.payments.gateway import PaymentGateway
@@ -92,7 +93,7 @@ async def ask_to_erase(pool: Pool, *, email: str, asked_by: str) -> None:
     """Mails a link that confirms the wish, to the address it is about: nobody erases anybody else."""
     async with transaction(pool) as conn:
         await act_as(conn, asked_by, "asked to be forgotten")
-        wish = await store.add_erasure(conn, email=email, asked_by=asked_by, state="asked", link_lifetime=LINK_LIFETIME)
+        wish = await store.add_erasure(conn, email=email, asked_by=asked_by, state=ErasureState.ASKED, link_lifetime=LINK_LIFETIME)
         await queue_mail(
             conn, dedupe_key=f"erase:{wish.id}", recipient=email, template="erase_confirm", locale="en",
             data={"erasure_id": str(wish.id), "hours": int(LINK_LIFETIME.total_seconds() // 3600)}, subject_id=None,
@@ -113,12 +114,12 @@ async def look_at_wish(pool: Pool, *, token: str, secret: str) -> Standing:
     async with transaction(pool) as conn:
         wish = require_fresh(await store.lock_erasure(conn, wish_of(secret, token)))
         person = await store.find_person(conn, wish.email)
-        return Standing(is_done=wish.state == "done", needs=await store.find_needs(conn, person, after_event=AFTER_EVENT))
+        return Standing(is_done=wish.state is ErasureState.DONE, needs=await store.find_needs(conn, person, after_event=AFTER_EVENT))
 
 
 def require_fresh(wish: Erasure | None) -> Erasure:
     """The wish, while its link counts."""
-    if wish is None or (wish.state == "asked" and not wish.is_fresh):
+    if wish is None or (wish.state is ErasureState.ASKED and not wish.is_fresh):
         raise Gone("This link is older than a day. Ask for a new one.")
     return wish
 
@@ -129,7 +130,7 @@ async def confirm_erasure(pool: Pool, *, token: str, secret: str) -> Standing:
         await act_as(conn, "person", "confirmed by the mailed link")
         wish = require_fresh(await store.lock_erasure(conn, wish_of(secret, token)))
         await store.set_erasure_confirmed(conn, wish.id)
-        return Standing(is_done=True, needs=[]) if wish.state == "done" else await erase_within(conn, wish)
+        return Standing(is_done=True, needs=[]) if wish.state is ErasureState.DONE else await erase_within(conn, wish)
 
 
 async def erase_by_hand(pool: Pool, *, email: str) -> Standing:
@@ -139,7 +140,7 @@ async def erase_by_hand(pool: Pool, *, email: str) -> Standing:
         person = await store.find_person(conn, email)
         if not (person.account_ids or person.pledge_ids or person.driver_ids):
             raise NotFound("Nothing is held about this address.")
-        wish = await store.add_erasure(conn, email=email, asked_by="organiser", state="confirmed", link_lifetime=LINK_LIFETIME)
+        wish = await store.add_erasure(conn, email=email, asked_by="organiser", state=ErasureState.CONFIRMED, link_lifetime=LINK_LIFETIME)
         return await erase_within(conn, wish)
 
 
@@ -152,7 +153,7 @@ async def erase_due(pool: Pool) -> int:
         async with transaction(pool) as conn:
             await act_as(conn, "timer", "nothing needs the data any more")
             wish = await store.lock_erasure(conn, erasure_id)
-            if wish is not None and wish.state == "confirmed":
+            if wish is not None and wish.state is ErasureState.CONFIRMED:
                 done += (await erase_within(conn, wish)).is_done
     return done
 

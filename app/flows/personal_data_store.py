@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from app.core.database import Connection, fetch_all, fetch_maybe, fetch_one
+from app.domain.accounts.model import ErasureState
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +31,7 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True):
 
     id: UUID
     email: str
-    state: str
+    state: ErasureState
     is_fresh: bool
 
 
@@ -231,7 +232,7 @@ async def find_customer(conn: Connection, pledge_id: UUID) -> str | None:
     return found
 
 
-async def add_erasure(conn: Connection, *, email: str, asked_by: str, state: str, link_lifetime: timedelta) -> Erasure:
+async def add_erasure(conn: Connection, *, email: str, asked_by: str, state: ErasureState, link_lifetime: timedelta) -> Erasure:
     """Writes a wish down, in state `asked` or `confirmed`."""
     return await fetch_one(
         conn,
@@ -243,7 +244,7 @@ async def add_erasure(conn: Connection, *, email: str, asked_by: str, state: str
         """,
         email,
         asked_by,
-        state,
+        state.value,
         link_lifetime,
     )
 

@@ -10,7 +10,7 @@ import msgspec
 
 from app.core.database import Connection, Pool
 from app.core.ids import derived_token, new_id, public_code, random_token, token_hash
-from app.domain.accounts.model import Role
+from app.domain.accounts.model import ErasureState, Role
 from app.domain.accounts.store import add_session, find_or_add_account
 from app.domain.events.store import lock_event
 from app.domain.partners.model import Partner
@@ -206,7 +206,9 @@ async def _rider(pool: Pool, email: str) -> str:
 async def _wish(pool: Pool) -> str:
     """The token of somebody's wish to be forgotten."""
     async with pool.acquire() as conn:
-        wish = await add_erasure(conn, email=f"{ADA[:3]}@gone.example", asked_by="account", state="asked", link_lifetime=timedelta(days=1))
+        wish = await add_erasure(
+            conn, email=f"{ADA[:3]}@gone.example", asked_by="account", state=ErasureState.ASKED, link_lifetime=timedelta(days=1)
+        )
     return token_of(SECRET, wish.id)
 
 

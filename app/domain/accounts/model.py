@@ -6,6 +6,8 @@ from uuid import UUID
 
 import msgspec
 
+from app.core.machine import Machine
+
 SIGN_IN_LINK_LIFETIME = timedelta(minutes=10)
 SESSION_LIFETIME = timedelta(days=30)
 LONGEST_LOCAL_PART, LONGEST_DOMAIN = 64, 255
@@ -18,6 +20,25 @@ class Role(StrEnum):
     ORGANISER = "organiser"
     OPERATOR = "operator"
     PARTNER = "partner"
+
+
+class ErasureState(StrEnum):
+    """A wish to be forgotten: confirmed by its mailed link (or by hand), done once nothing needs the data, lapsed when never confirmed."""
+
+    ASKED = "asked"
+    CONFIRMED = "confirmed"
+    DONE = "done"
+    LAPSED = "lapsed"
+
+
+ERASURE_MACHINE = Machine(
+    "erasure",
+    births=frozenset({ErasureState.ASKED, ErasureState.CONFIRMED}),
+    arrows={
+        ErasureState.ASKED: frozenset({ErasureState.CONFIRMED, ErasureState.LAPSED}),
+        ErasureState.CONFIRMED: frozenset({ErasureState.DONE}),
+    },
+)
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
