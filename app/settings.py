@@ -55,7 +55,7 @@ OPTIONAL = {
 }
 SECRET_LENGTH = 32
 STRIPE_LIMITS = {"BUSLOAD_STRIPE_ACCOUNT_PER_S": 100.0, "BUSLOAD_STRIPE_ENDPOINT_PER_S": 25.0}
-SLOWEST_PER_S = 4.0
+LEAST = {"BUSLOAD_STRIPE_ACCOUNT_PER_S": 4, "BUSLOAD_STRIPE_ENDPOINT_PER_S": 4, "BUSLOAD_DATABASE_SILENCE_S": 1}
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -88,10 +88,8 @@ def fault_of(name: str, value: str) -> str | None:  # noqa: PLR0911  one sentenc
             return "is no Stripe secret key (sk_... or rk_...)"
         case "STRIPE_WEBHOOK_SECRET" if not value.startswith("whsec_"):
             return "is no webhook signing secret (whsec_...)"
-        case "BUSLOAD_STRIPE_ACCOUNT_PER_S" | "BUSLOAD_STRIPE_ENDPOINT_PER_S" if not (value.isdecimal() and int(value) >= SLOWEST_PER_S):
-            return f"is no whole number from {SLOWEST_PER_S:.0f} on"
-        case "BUSLOAD_DATABASE_SILENCE_S" if not (value.isdecimal() and int(value) > 0):
-            return "is no whole number of seconds"
+        case _ if name in LEAST and not (value.isdecimal() and int(value) >= LEAST[name]):
+            return f"is no whole number from {LEAST[name]} on"
         case _:
             return None
 
@@ -106,7 +104,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
             faults.append(f"  {name} {fault}. Set it to {meaning}.")
     faults += [
         f"  {name} {fault}. Set it to {OPTIONAL[name]}, or leave it out."
-        for name in (*STRIPE_LIMITS, "BUSLOAD_TRUSTED_PROXIES", "BUSLOAD_DATABASE_SILENCE_S")
+        for name in (*LEAST, "BUSLOAD_TRUSTED_PROXIES")
         if name in env and (fault := fault_of(name, env[name]))
     ]
     if faults:
