@@ -1,4 +1,4 @@
-"""Money between our balance at Stripe and our own bank, and what Stripe bills us: only the balance transactions tell of it."""
+"""Money between our balance at Stripe and our own bank, either way, and what Stripe bills us: only the balance transactions tell of it."""
 
 from collections.abc import Sequence
 from uuid import NAMESPACE_URL, uuid5
@@ -7,8 +7,18 @@ from app.core.database import Pool, transaction
 from app.domain.payments import ledger
 from app.domain.payments.gateway import BalanceTransaction
 
-HOUSE, BANK = "house", "house:bank"
-TO_BANK = frozenset({"payout", "payout_cancel", "payout_failure", "payout_minimum_balance_hold", "payout_minimum_balance_release"})
+HOUSE = "house"
+WITH_BANK = frozenset(
+    {
+        "payout",
+        "payout_cancel",
+        "payout_failure",
+        "payout_minimum_balance_hold",
+        "payout_minimum_balance_release",
+        "topup",
+        "topup_reversal",
+    }
+)
 BILLED = frozenset({"stripe_fee", "stripe_fx_fee", "tax_fee"})
 
 
@@ -16,7 +26,7 @@ async def learn_of_bank_movements(pool: Pool, listed: Sequence[BalanceTransactio
     """Posts each of them once, in the house's own book, as `bank_<type>`; returns how many were new."""
     new = 0
     for movement in listed:
-        other = BANK if movement.type in TO_BANK else ledger.STRIPE_FEES if movement.type in BILLED else None
+        other = ledger.BANK if movement.type in WITH_BANK else ledger.STRIPE_FEES if movement.type in BILLED else None
         if other is not None and await post_once(pool, movement, other):
             new += 1
     return new
@@ -24,7 +34,7 @@ async def learn_of_bank_movements(pool: Pool, listed: Sequence[BalanceTransactio
 
 async def post_once(pool: Pool, movement: BalanceTransaction, other: str) -> bool:
     """One movement against the other account; its own fee, if it has one, beside it. False when it was posted before."""
-    kind = f"bank_{movement.type}" if other == BANK else "billed"
+    kind = f"bank_{movement.type}" if other == ledger.BANK else "billed"
     cause = uuid5(NAMESPACE_URL, f"stripe:{movement.ref}")
     ref = movement.source_ref or movement.ref
     async with transaction(pool) as conn:

@@ -19,7 +19,6 @@ from app.domain.payments.reconciling import Finding, Posted, Result, Whose, comp
 from app.domain.pledges import store as pledges
 from app.flows.learn_of_bank import learn_of_bank_movements
 from app.flows.learn_of_fee import learn_of_fees
-from app.flows.learn_of_top_up import learn_of_top_ups
 
 log = logger(__name__)
 PAGE = 100
@@ -69,7 +68,6 @@ async def run(pool: Pool, run_id: UUID, *, gateway: PaymentGateway, since: datet
     async with transaction(pool) as conn:
         began_at: datetime = await conn.fetchval("SELECT busload_now()")
     listed = await list_all(gateway, since=since - MARGIN if since else None)
-    await learn_of_top_ups(pool, listed)
     await learn_of_bank_movements(pool, listed)
     posted, owners = await read_ours(pool, listed, since=since - MARGIN if since else None)
     result = compare(listed, posted, owners, began_at=began_at)

@@ -10,8 +10,7 @@ ALTER TABLE operators
 INSERT INTO ledger_accounts VALUES
     ('operators:receivable', 'asset', 'What operators owe us: pull-out fees, hire paid and not earned'),
     ('house:penalties', 'income', 'Fees of operators that pulled out'),
-    ('house:margin', 'income', 'What is left of an event''s fares when its book is closed'),
-    ('house:funding', 'liability', 'Money of our own that we brought to Stripe');
+    ('house:margin', 'income', 'What is left of an event''s fares when its book is closed');
 
 CREATE TABLE payees (
     id          uuid PRIMARY KEY,                            -- the operator's or partner's

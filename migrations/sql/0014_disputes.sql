@@ -1,7 +1,7 @@
 -- Disputes, refunds that fail later, reconciliation.
 INSERT INTO ledger_accounts VALUES
     ('stripe:disputed', 'asset', 'Withdrawn by a rider''s bank until it has decided'),
-    ('house:bank', 'asset', 'Money at our own bank');
+    ('house:bank', 'asset', 'At our own bank: what Stripe paid to it, less what we brought to Stripe');
 UPDATE ledger_accounts SET title = 'Lost disputes and dispute fees' WHERE code = 'house:disputes';
 CREATE INDEX ledger_transactions_external ON ledger_transactions (external_ref) WHERE external_ref IS NOT NULL;
 CREATE INDEX ledger_entries_pages ON ledger_entries (book, id);

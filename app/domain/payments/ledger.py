@@ -18,7 +18,7 @@ PARTNERS_PAYABLE = "partners:payable"
 FEES = "house:fees"
 PENALTIES = "house:penalties"
 MARGIN = "house:margin"
-FUNDING = "house:funding"
+BANK = "house:bank"
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True):

@@ -202,12 +202,13 @@ async def test_what_stripe_pays_to_our_bank_and_bills_us_is_posted_once_by_the_c
         moved("txn_1", "payout", -3000, source_ref="po_1", fee_minor=10),
         moved("txn_2", "payout_failure", 3000, source_ref="po_1"),
         moved("txn_3", "stripe_fee", -150, source_ref=None),
+        moved("txn_4", "topup", 700, source_ref="tu_1"),
     ]
-    assert [await learn_of_bank_movements(service.pool, listed) for _ in range(2)] == [3, 0]
+    assert [await learn_of_bank_movements(service.pool, listed) for _ in range(2)] == [4, 0]
     theirs = await list_all(service.stripe.gateway, since=None)
     posted, owners = await read_ours(service.pool, [*theirs, *listed], since=None)
     result = compare([*theirs, *listed], posted, owners, began_at=now)
-    assert (result.findings, result.matched) == ([], 4)
+    assert (result.findings, result.matched) == ([], 5)
     async with service.pool.acquire() as conn:
         balances = {one.account: one.amount_minor for one in await list_balances(conn, ["house"])}
-    assert balances == {"house:bank": 0, "house:stripe_fees": 160, "stripe:clearing": -160}
+    assert balances == {"house:bank": -700, "house:stripe_fees": 160, "stripe:clearing": 540}
