@@ -15,11 +15,18 @@ class News(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: str
     subject_id: UUID
+    note: str = ""  # what it is, where it is kept nowhere: short, and lost on whoever does not listen
 
 
 async def tell(conn: Connection, kind: str, subject_id: UUID) -> None:
     """Tells every process after the commit. PostgreSQL folds equal messages of one transaction into one."""
     await tell_all(conn, kind, [subject_id])
+
+
+async def tell_note(conn: Connection, kind: str, subject_id: UUID, note: str) -> None:
+    """News that carry all there is to know, at most a few hundred characters."""
+    payload = msgspec.json.encode(News(kind=kind, subject_id=subject_id, note=note)).decode()
+    await conn.execute("SELECT pg_notify($1, $2)", CHANNEL, payload)
 
 
 async def tell_all(conn: Connection, kind: str, subject_ids: Iterable[UUID]) -> None:

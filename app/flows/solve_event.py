@@ -25,6 +25,7 @@ from app.domain.fleet import store as fleet
 from app.flows.allocate_event import allocate_if_settled_within
 from app.flows.send_offers import settle_shortfall_within, tell_withdrawn
 from app.flows.tell_organisers import tell_organisers_within
+from app.flows.tell_solving import telling
 from app.flows.want_plan import want_plan_within
 from solver import parse_problem
 from solver.plan import Plan as SolverPlan
@@ -47,7 +48,8 @@ async def solve_event(pool: Pool, snapshot_id: UUID, *, limits: SolveLimits | No
         problem = parse_problem(snapshot.problem)
         kept = await read_kept(conn, snapshot, problem)
     try:
-        found = await asyncio.to_thread(answer, problem, kept, limits or limits_for(problem))
+        async with telling(pool, snapshot.event_id) as on_solving:
+            found = await asyncio.to_thread(answer, problem, kept, limits or limits_for(problem), on_solving)
     except PlanFaulty:
         await tell_faulty(pool, snapshot)
         raise

@@ -1,7 +1,7 @@
 """Asking the solver, and believing nothing it says before the independent checker has recomputed it. Blocks: run it in a thread."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -34,6 +34,25 @@ def limits_for(problem: Problem) -> SolveLimits:
     return SolveLimits(time_limit_s=time_limit_s, patience_s=min(time_limit_s / 3, 0.5 + parties / 100), threads=threads)
 
 
+class Solving(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a search is: the best plan so far, the bound no plan can beat (None until there is one), people left without a seat."""
+
+    seconds: float
+    limit_s: float
+    cost_minor: int
+    bound_minor: int | None
+    people: int
+    people_left: int
+
+    @property
+    def gap_percent(self) -> float | None:
+        """How much dearer than the bound the plan may be at most."""
+        return 100 * (self.cost_minor / self.bound_minor - 1) if self.bound_minor else None
+
+
+OnSolving = Callable[[Solving], None]
+
+
 class PlanFaulty(Exception):
     """The checker found broken promises in a plan; the first few are in the text."""
 
@@ -42,15 +61,15 @@ class PlanFaulty(Exception):
         self.faults = list(faults)
 
 
-def answer(problem: Problem, kept: Sequence[PlannedDuty], limits: SolveLimits) -> Plan:
+def answer(problem: Problem, kept: Sequence[PlannedDuty], limits: SolveLimits, on_solving: OnSolving | None = None) -> Plan:
     """A checked plan of the whole problem. Raises PlanFaulty.
 
     Duties in `kept` stay as they are if that leaves nobody behind whom a plan from scratch would seat.
     """
-    gentle = keeping(problem, kept, limits) if kept else None
+    gentle = keeping(problem, kept, limits, on_solving) if kept else None
     if gentle is not None and not gentle.unserved:
         return gentle
-    fresh = search(problem, limits)
+    fresh = search(problem, limits, on_solving)
     if gentle is not None and persons_left(problem, gentle) <= persons_left(problem, fresh):
         return gentle
     if faults := solver.check_plan(problem, fresh):
@@ -58,17 +77,32 @@ def answer(problem: Problem, kept: Sequence[PlannedDuty], limits: SolveLimits) -
     return fresh
 
 
-def keeping(problem: Problem, kept: Sequence[PlannedDuty], limits: SolveLimits) -> Plan | None:
+def keeping(problem: Problem, kept: Sequence[PlannedDuty], limits: SolveLimits, on_solving: OnSolving | None = None) -> Plan | None:
     """The plan that keeps these duties, or None when it would break a promise (a free place left unused, say)."""
-    whole = joined(problem, kept, search(without(problem, kept), limits))
+    whole = joined(problem, kept, search(without(problem, kept), limits, on_solving))
     return None if solver.check_plan(problem, whole) else whole
 
 
-def search(problem: Problem, limits: SolveLimits) -> Plan:
-    """The solver's own answer."""
+def search(problem: Problem, limits: SolveLimits, on_solving: OnSolving | None = None) -> Plan:
+    """The solver's own answer. `on_solving` is called in this thread with every better plan or bound."""
+    people = sum(party.persons for party in problem.parties)
+
+    def pass_on(line: solver.Progress) -> None:
+        if on_solving is not None:
+            on_solving(
+                Solving(
+                    seconds=round(line.seconds, 1),
+                    limit_s=limits.time_limit_s,
+                    cost_minor=line.cost_minor,
+                    bound_minor=line.bound_minor,
+                    people=people,
+                    people_left=line.persons_left,
+                )
+            )
+
     settled = solver.NoImprovement(seconds=limits.patience_s) & solver.GapLimit(CLOSE_ENOUGH)
     stop = solver.TimeLimit(limits.time_limit_s) | settled
-    return solver.solve(problem, stop, limits.seed, threads=limits.threads).plan
+    return solver.solve(problem, stop, limits.seed, threads=limits.threads, on_progress=pass_on).plan
 
 
 def persons_left(problem: Problem, plan: Plan) -> int:

@@ -1,6 +1,7 @@
 """The organisers' dispatch page of an event: the plan on a map, duties with their offers, who stays behind, what waits for a decision."""
 
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, get, post
@@ -10,14 +11,17 @@ from litestar.response import Template
 
 from app.core.clock import busload_now
 from app.core.database import Pool
+from app.domain.dispatch.solving import Solving
 from app.flows.approve_shortfall import approve_shortfall
 from app.flows.close_booking import dispatch_event
+from app.flows.tell_solving import SOLVING
 from app.surfaces.operator.views import duty_geojson, timetable_rows
 from app.surfaces.organiser.dispatch_reading import read_dispatch
 from app.surfaces.organiser.dispatch_views import DispatchView
 from app.surfaces.organiser.reading import event_by_code
 from app.web.actors import CurrentActor
 from app.web.forms import read_form
+from app.web.live_hub import LiveHub
 from app.web.pages import page, see_other
 
 STAGES: dict[str, tuple[str, str, str]] = {
@@ -30,6 +34,7 @@ STAGES: dict[str, tuple[str, str, str]] = {
     "settled": ("Settled", "good", "Every duty is accepted; manifests and passes are out."),
     "no_plan": ("No plan", "bad", "Nobody has paid, or no vehicle can carry anybody. Reasons stand below."),
 }
+STALE_S = 5.0  # after so long without news a search is over
 REASONS = {
     "party_larger_than_any_bus": "No bus has that many seats",
     "no_wheelchair_place": "No bus has the wheelchair places",
@@ -47,7 +52,13 @@ class ApproveForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @get("/organiser/events/{code:str}/dispatch", include_in_schema=False)
-async def show_page(request: Request[Any, Any, Any], code: FromPath[str], pool: NamedDependency[Pool], actor: CurrentActor) -> Template:
+async def show_page(
+    request: Request[Any, Any, Any],
+    code: FromPath[str],
+    pool: NamedDependency[Pool],
+    live: NamedDependency[LiveHub],
+    actor: CurrentActor,
+) -> Template:
     """Where an event's dispatch stands."""
     actor.require_organiser()
     async with pool.acquire() as conn:
@@ -62,9 +73,31 @@ async def show_page(request: Request[Any, Any, Any], code: FromPath[str], pool: 
         dispatch=view,
         stage=STAGES[view.stage],
         reasons=REASONS,
+        solving=read_solving(live, event.id),
         timetables={duty.id: timetable_rows(duty.calls) for duty in view.duties},
         now=now,
     )
+
+
+@get("/organiser/events/{code:str}/dispatch/solving", include_in_schema=False)
+async def show_solving(
+    request: Request[Any, Any, Any],
+    code: FromPath[str],
+    pool: NamedDependency[Pool],
+    live: NamedDependency[LiveHub],
+    actor: CurrentActor,
+) -> Template:
+    """The part of the page that says how the search is getting on; empty when none is."""
+    actor.require_organiser()
+    async with pool.acquire() as conn:
+        event = await event_by_code(conn, code)
+    return page(request, "organiser/_solving.html", actor=actor, event=event, solving=read_solving(live, event.id))
+
+
+def read_solving(live: LiveHub, event_id: UUID) -> Solving | None:
+    """What the solver told last, if that is news."""
+    note = live.note(SOLVING, event_id, at_most_s=STALE_S)
+    return msgspec.json.decode(note, type=Solving) if note else None
 
 
 @get("/organiser/events/{code:str}/dispatch/map.json", include_in_schema=False)
@@ -112,4 +145,4 @@ async def approve(request: Request[Any, Any, Any], code: FromPath[str], pool: Na
     return see_other(f"/organiser/events/{code}/dispatch", flash="approved")
 
 
-ROUTES = [show_page, show_map, start, approve]
+ROUTES = [show_page, show_solving, show_map, start, approve]

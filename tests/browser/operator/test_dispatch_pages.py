@@ -4,12 +4,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from app.domain.dispatch.model import OfferState
+from app.domain.dispatch.solving import Solving
 from app.flows.answer_offer import accept_offer
+from app.flows.close_booking import dispatch_event
+from app.flows.tell_solving import tell_line
 from app.web.cookies import SESSION_COOKIE
 from app.web.vendoring import FOR_TESTS
 from tests.browser.web.gallery import SIZES, browser, open_page
@@ -105,5 +109,26 @@ async def test_the_dispatch_page_shows_the_plan_by_itself_once_it_is_made(stage:
     await stage.work()
     await expect(page.get_by_text("Operators are answering")).to_be_visible(timeout=20_000)
     await expect(page.get_by_role("button", name="Show map")).to_be_visible()
+    assert faults == []
+    await page.close()
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_dispatch_page_tells_how_the_search_is_getting_on(stage: Stage, chrome: Browser, size: str, tmp_path: Path) -> None:
+    await dispatch_event(stage.pool, stage.world.event_id, actor="organiser")
+    async with stage.pool.acquire() as conn:
+        code = await conn.fetchval("SELECT public_code FROM events WHERE id = $1", stage.world.event_id)
+    page, faults = await open_page(chrome, stage.service.settings.base_url, size, "light")
+    await sign_in(page, stage, stage.service.organiser.headers["authorization"])
+    path = f"/organiser/events/{code}/dispatch"
+    await page.goto(stage.service.settings.base_url + path)
+    told = Solving(seconds=0.4, limit_s=10, cost_minor=512_300, bound_minor=None, people=60, people_left=2)
+    await tell_line(stage.pool, stage.world.event_id, told)
+    await expect(page.locator("#solving")).to_contain_text("58 of 60 people", timeout=20_000)
+    await tell_line(stage.pool, stage.world.event_id, msgspec.structs.replace(told, seconds=3.1, cost_minor=480_000, bound_minor=460_000))
+    await expect(page.locator("#solving")).to_contain_text("at most 4.3 % to gain", timeout=20_000)
+    await page.screenshot(path=tmp_path / f"{size}-solving.png", full_page=True)
+    assert await violations(page) == []
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert faults == []
     await page.close()
