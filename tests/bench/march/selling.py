@@ -59,7 +59,7 @@ async def pledge(line: Line, rider: Rider, trip_id: UUID, stop_id: UUID) -> str:
         "stop_id": str(stop_id), "name": f"Marcher {rider.number}", "email": rider.email, "seats": 1, "wheelchairs": 0,
         "legs": ["outbound", "return"], "payment_method": "saved",
     }  # fmt: skip
-    headers = {"Authorization": f"Bearer {rider.token}", "Idempotency-Key": uuid4().hex}
+    headers = {"Authorization": f"Bearer {rider.token}", "Idempotency-Key": uuid4().hex, "X-Forwarded-For": address_of(rider.number)}
     request = request_bytes("POST", f"/api/trips/{trip_id}/pledges", host=f"{line.host}:{line.port}", body=body, headers=headers)
     answered = "nobody answered"
     for attempt in range(TRIES):
@@ -75,6 +75,11 @@ async def pledge(line: Line, rider: Rider, trip_id: UUID, stop_id: UUID) -> str:
             return answered
         await asyncio.sleep(0.5 * (attempt + 1))
     return answered
+
+
+def address_of(number: int) -> str:
+    """A phone's own address, as the proxy in front would tell it (RFC 6598's shared space)."""
+    return f"100.{64 + (number >> 16 & 63)}.{number >> 8 & 255}.{number & 255}"
 
 
 async def plain_rate(webs: tuple[str, ...]) -> float:
