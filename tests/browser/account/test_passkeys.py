@@ -126,3 +126,20 @@ async def test_whoever_is_not_verified_does_not_get_in(service: Service, chrome:
     assert await page.evaluate(ASK_AGAIN) == "NotAllowedError", "the browser has said no by now"
     assert "/sign-in" in page.url
     assert [cookie for cookie in await page.context.cookies() if cookie.get("name") == SESSION_COOKIE] == []
+
+
+async def test_being_forgotten_is_asked_shown_and_done(service: Service, chrome: Browser) -> None:
+    page = await (await chrome.new_context()).new_page()
+    page.on("dialog", lambda dialog: dialog.accept())
+    await sign_in_by_mail(service, page, "gone@example.org")
+    await page.get_by_role("button", name="Ask to be forgotten").click()
+    await page.get_by_role("heading", name="Look into your mail").wait_for()
+    await service.work("send_mail")
+    text = service.postbox.messages[-1].get_body(("plain",)).get_content()
+    await page.goto(f"{service.settings.base_url}/erase/" + text.split("/erase/", 1)[1].split()[0])
+    await assert_fit(page)
+    await page.get_by_role("button", name="Erase everything about me").click()
+    await page.get_by_role("heading", name="You are forgotten").wait_for()
+    await assert_fit(page)
+    await page.goto(f"{service.settings.base_url}/account")
+    await page.get_by_role("heading", name="Sign in").wait_for()
