@@ -19,7 +19,7 @@ from app.stage.postgres import EmbeddedPostgres, temporary_server
 from app.stage.processes import PROJECT_ROOT, Child, child_environment, start_together, stop_in_order
 from app.stage.roles import Addresses, Secrets, inbox_role, new_addresses, new_secrets, service_settings, stripe_role, web_role, worker_role
 
-SHORT_SILENCE_S = "12"  # a stack for chaos has no slow statements to wait for, and many faults to come
+CHAOS_SILENCE_S = 12  # a stack for chaos has no slow statements to wait for, and many faults to come
 
 
 class Finished(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,13 +89,14 @@ async def private_stack(
     template: str | None = None,
     stripe_options: tuple[str, ...] = (),
     for_chaos: bool = False,
+    silence_s: int = CHAOS_SILENCE_S,
 ) -> AsyncIterator[PrivateStack]:
     """Start a stack and stop it at the end; nothing of it remains, not even its database.
 
     server_dsn: a server to make the database on; None: DATABASE_URL's, else an embedded one of its own. template: an already migrated and
     marked database to copy. stripe_options: the fake's faults, as on its command line. for_chaos: processes reach the
-    database through a proxy, and an own server lies on a bounded disk where one can be mounted. On an error the ends of all logs are
-    added to it.
+    database through a proxy and hang up on it after `silence_s`, and an own server lies on a bounded disk where one can be mounted.
+    On an error the ends of all logs are added to it.
     """
     async with AsyncExitStack() as closing:
         folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="busload-stack-")))
@@ -106,7 +107,7 @@ async def private_stack(
             server_dsn = server.dsn()
         dsn = await closing.enter_async_context(_database(server_dsn, mark, template))
         proxy = await closing.enter_async_context(DatabaseProxy(dsn)) if for_chaos else None
-        stack = _assemble(dsn, folder, server, stripe_options, proxy, disk)
+        stack = _assemble(dsn, folder, server, stripe_options, proxy, disk, silence_s)
         closing.push_async_callback(stop_in_order, stack.children)
         await start_together(stack.children)
         try:
@@ -136,11 +137,12 @@ def _assemble(
     stripe_options: tuple[str, ...],
     proxy: DatabaseProxy | None,
     disk: BoundedDisk | None,
+    silence_s: int,
 ) -> PrivateStack:
     addresses, shared = new_addresses(), new_secrets()
     settings = service_settings(dsn, addresses, shared, stripe_options)
     if proxy is not None:
-        settings |= {"DATABASE_URL": proxy.dsn, "BUSLOAD_DATABASE_SILENCE_S": SHORT_SILENCE_S}
+        settings |= {"DATABASE_URL": proxy.dsn, "BUSLOAD_DATABASE_SILENCE_S": str(silence_s)}
     return PrivateStack(
         dsn=dsn,
         addresses=addresses,

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from random import Random
 from uuid import uuid4
 
@@ -18,45 +18,64 @@ from app.stage.chaos.faults import Fault, faults_for
 from app.stage.private_stack import PrivateStack
 
 RECOVERY_S = 60.0
-PAUSE_S = 0.5
+SHORT_PAUSE_S = 0.5
+PAUSES_S = (2.0, 6.0)
 POLL_S = 0.1
 ANSWER_S = 5.0
+FAILURES_MEANWHILE = (OSError, TimeoutError, httpx.HTTPError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class Chaos(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened: faults by name, those this machine cannot have, the slowest recovery by fault, and what was not recovered from."""
+    """What happened: faults by name, those this machine cannot have, the slowest recovery by fault, and what was not recovered from.
+
+    `acknowledged`: writes the service said yes to, each of which was looked for in the database at the end.
+    """
 
     faults: dict[str, int]
     skipped: list[str]
     slowest_recovery_s: dict[str, float]
     not_recovered: list[str]
+    acknowledged: int
+
+
+def say_nothing(_line: str) -> None:
+    """For those who want no line per fault."""
 
 
 class Director:
-    """Plays every fault once in a seeded order, then again and again, until told to stop."""
+    """Plays every fault in a seeded order, each `each` times and then until told to stop; `told` hears a line about every one.
 
-    def __init__(self, stack: PrivateStack, *, seed: int) -> None:
-        self._stack = stack
+    The first round is quick, so that everything has happened once; then there is a pause between two, so that the play gets on.
+    """
+
+    def __init__(self, stack: PrivateStack, *, seed: int, each: int = 1, told: Callable[[str], None] = say_nothing) -> None:
+        self._stack, self._each, self._told = stack, each, told
         self._possible, self._skipped = faults_for(stack)
         self._dice = Random(seed)  # noqa: S311  the same seed, the same order
         self._stage = asyncio.Lock()
         self._stopping = asyncio.Event()
+        self._began = time.monotonic()
         self.happened: Counter[str] = Counter()
         self.slowest_s: dict[str, float] = {}
         self.not_recovered: list[str] = []
 
     @property
     def has_shown_all(self) -> bool:
-        """Whether every fault has happened once."""
-        return set(self.happened) == set(self._possible)
+        """Whether every fault has happened as often as it must."""
+        return all(self.happened[name] >= self._each for name in self._possible)
 
     async def run(self) -> None:
-        """Until `stop`, and until every fault has happened once."""
+        """Until `stop`, and until every fault has happened as often as it must."""
         while not (self._stopping.is_set() and self.has_shown_all):
-            names = sorted(self._possible, key=lambda name: (self.happened[name], self._dice.random()))
+            name = min(sorted(self._possible), key=lambda one: (self.happened[one], self._dice.random()))
             async with self._stage:
-                await self._play(names[0], self._possible[names[0]])
-            await asyncio.sleep(PAUSE_S)
+                await self._play(name, self._possible[name])
+            await self._pause(SHORT_PAUSE_S if not self.has_shown_all else self._dice.uniform(*PAUSES_S))
+
+    async def _pause(self, pause_s: float) -> None:
+        """Calm for a moment; nobody waits for it once told to stop."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), SHORT_PAUSE_S if self._stopping.is_set() else pause_s)
 
     def stop(self) -> None:
         """No further fault begins."""
@@ -68,31 +87,40 @@ class Director:
         async with self._stage:
             yield
 
-    def report(self) -> Chaos:
+    def report(self, *, acknowledged: int = 0) -> Chaos:
         """What happened so far."""
         return Chaos(
             faults=dict(sorted(self.happened.items())), skipped=self._skipped, not_recovered=self.not_recovered,
+            acknowledged=acknowledged,
             slowest_recovery_s={name: round(seconds, 1) for name, seconds in sorted(self.slowest_s.items())},
         )  # fmt: skip
 
     async def _play(self, name: str, fault: Fault) -> None:
-        await fault(self._stack)
+        at_s = time.monotonic() - self._began
+        try:
+            began = await fault(self._stack)
+        except FAILURES_MEANWHILE as error:  # the database was too busy to be broken: another time
+            self._told(f"{at_s:6.1f} s  {name}: not now ({type(error).__name__})")
+            return
         self.happened[name] += 1
-        began = time.monotonic()
-        recovered = await self._works_again(began + RECOVERY_S)
-        self.slowest_s[name] = max(self.slowest_s.get(name, 0.0), time.monotonic() - began)
-        if not recovered:
-            self.not_recovered.append(name)
+        failing = await self._works_again(began + RECOVERY_S)
+        took_s = time.monotonic() - began
+        self.slowest_s[name] = max(self.slowest_s.get(name, 0.0), took_s)
+        if failing is None:
+            self._told(f"{at_s:6.1f} s  {name}: over after {took_s:.1f} s")
+        else:
+            self.not_recovered.append(f"{name}: {failing} after {took_s:.0f} s")
+            self._told(f"{at_s:6.1f} s  {name}: NOT RECOVERED, {failing} after {took_s:.0f} s")
 
-    async def _works_again(self, deadline: float) -> bool:
-        """Whether web and worker both do their work again in time: a page is served, a sign-in written, a mail sent."""
+    async def _works_again(self, deadline: float) -> str | None:
+        """None once everything does its work again: a page is served, a sign-in written, a mail sent. Else what does not by then."""
         base = f"http://127.0.0.1:{self._stack.addresses.web_port}"
         async with httpx.AsyncClient(base_url=base, timeout=ANSWER_S, trust_env=False) as http:
-            return (
-                await _until(lambda: _web_works(http), deadline)
-                and await _until(lambda: _stripe_works(self._stack.stripe_url), deadline)
-                and await self._worker_works(deadline)
-            )
+            if not await _until(lambda: _web_works(http), deadline):
+                return "web does not work"
+        if not await _until(lambda: _stripe_works(self._stack.stripe_url), deadline):
+            return "the fake Stripe does not answer"
+        return None if await self._worker_works(deadline) else "the worker does not work"
 
     async def _worker_works(self, deadline: float) -> bool:
         key = f"chaos:{uuid4().hex}"
@@ -139,7 +167,7 @@ async def _until(works: Callable[[], Awaitable[bool]], deadline: float) -> bool:
         try:
             if await works():
                 return True
-        except (OSError, TimeoutError, httpx.HTTPError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except FAILURES_MEANWHILE:
             pass
         await asyncio.sleep(POLL_S)
     return False

@@ -1,6 +1,10 @@
-"""What goes wrong: one coroutine per fault, each leaves the world as it found it. Recovery is the service's own business."""
+"""What goes wrong: one coroutine per fault, each leaves the world as it found it. Recovery is the service's own business.
+
+Each returns when the service could begin to recover (`time.monotonic`): at a process's death, or when a lasting fault was over.
+"""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -9,104 +13,118 @@ import asyncpg
 
 from app.stage.chaos.proxy import Cut
 from app.stage.private_stack import PrivateStack
+from app.stage.processes import Child
 
 COMMITS_CUT = 4
 CUT_WITHIN_S = 3.0
 SLOW_BY_S, SLOW_FOR_S = 0.15, 2.0
-EXHAUSTED_FOR_S = 5.0
-FULL_FOR_S = 3.0
+EXHAUSTED_FOR_S = 4.0
+FULL_FOR_S = 2.0
 CLOCK_OFF = timedelta(minutes=10)
 CLOCK_OFF_FOR_S = 2.0
+START_S = 60.0
+LONGEST_S, POLL_S = 10.0, 0.1
 
-Fault = Callable[[PrivateStack], Awaitable[None]]
+Fault = Callable[[PrivateStack], Awaitable[float]]
 
 
-async def kill_web(stack: PrivateStack) -> None:
+async def kill_web(stack: PrivateStack) -> float:
     """`kill -9` of the web process; its supervisor starts it again."""
-    await stack.web.kill()
-    await stack.web.start(timeout_s=60.0)
+    return await _kill(stack.web)
 
 
-async def kill_worker(stack: PrivateStack) -> None:
+async def kill_worker(stack: PrivateStack) -> float:
     """`kill -9` of the worker."""
-    await stack.worker.kill()
-    await stack.worker.start(timeout_s=60.0)
+    return await _kill(stack.worker)
 
 
-async def kill_stripe(stack: PrivateStack) -> None:
+async def kill_stripe(stack: PrivateStack) -> float:
     """`kill -9` of the fake Stripe; its journal keeps what it answered."""
-    await stack.stripe.kill()
-    await stack.stripe.start(timeout_s=60.0)
+    return await _kill(stack.stripe)
 
 
-async def kill_postgres(stack: PrivateStack) -> None:
+async def _kill(child: Child) -> float:
+    await child.kill()
+    died = time.monotonic()
+    await child.start(timeout_s=START_S)
+    return died
+
+
+async def kill_postgres(stack: PrivateStack) -> float:
     """`kill -9` of the database server."""
     assert stack.server is not None
     stack.server.kill()
+    died = time.monotonic()
     stack.server.start()
+    return died
 
 
-async def cut_commits_before(stack: PrivateStack) -> None:
+async def cut_commits_before(stack: PrivateStack) -> float:
     """Connections break as they send a COMMIT: the server never hears of it."""
-    await _cut(stack, Cut.BEFORE)
+    return await _cut(stack, Cut.BEFORE)
 
 
-async def cut_commits_after(stack: PrivateStack) -> None:
+async def cut_commits_after(stack: PrivateStack) -> float:
     """Connections break after the COMMIT is done and before its answer: the client cannot know."""
-    await _cut(stack, Cut.AFTER)
+    return await _cut(stack, Cut.AFTER)
 
 
-async def _cut(stack: PrivateStack, where: Cut) -> None:
+async def _cut(stack: PrivateStack, where: Cut) -> float:
     assert stack.proxy is not None
     stack.proxy.cut_next_commits(where, COMMITS_CUT)
     with suppress(TimeoutError):
         await asyncio.wait_for(stack.proxy.all_cut.wait(), CUT_WITHIN_S)
     stack.proxy.forget_cuts()
+    return time.monotonic()
 
 
-async def slow_sockets(stack: PrivateStack) -> None:
+async def slow_sockets(stack: PrivateStack) -> float:
     """Every packet to and from the database is late."""
     assert stack.proxy is not None
     stack.proxy.dawdle(SLOW_BY_S)
     await asyncio.sleep(SLOW_FOR_S)
     stack.proxy.dawdle(0.0)
+    return time.monotonic()
 
 
-async def half_open_sockets(stack: PrivateStack) -> None:
+async def half_open_sockets(stack: PrivateStack) -> float:
     """Every open connection to the database stays open and carries nothing ever more."""
     assert stack.proxy is not None
     stack.proxy.fall_silent()
+    return time.monotonic()
 
 
-async def reset_sockets(stack: PrivateStack) -> None:
+async def reset_sockets(stack: PrivateStack) -> float:
     """Every connection to the database is reset."""
     assert stack.proxy is not None
     stack.proxy.reset_all()
+    return time.monotonic()
 
 
-async def exhaust_pool(stack: PrivateStack) -> None:
+async def exhaust_pool(stack: PrivateStack) -> float:
     """Whoever wants to pledge waits for a lock somebody else holds, until no connection is left for others."""
     connection = await asyncpg.connect(stack.dsn)
     try:
         async with connection.transaction():
-            await connection.execute("SET LOCAL lock_timeout = '30s'")
+            await connection.execute("SET LOCAL lock_timeout = '5s'")
             await connection.execute("LOCK TABLE trips IN ACCESS EXCLUSIVE MODE")
             await asyncio.sleep(EXHAUSTED_FOR_S)
     finally:
         await connection.close()
+    return time.monotonic()
 
 
-async def clock_ahead(stack: PrivateStack) -> None:
+async def clock_ahead(stack: PrivateStack) -> float:
     """The database's clock runs ten minutes ahead for a moment."""
-    await _clock_off(stack, CLOCK_OFF)
+    return await _clock_off(stack, CLOCK_OFF)
 
 
-async def clock_behind(stack: PrivateStack) -> None:
+async def clock_behind(stack: PrivateStack) -> float:
     """The database's clock runs ten minutes behind for a moment."""
-    await _clock_off(stack, -CLOCK_OFF)
+    return await _clock_off(stack, -CLOCK_OFF)
 
 
-async def _clock_off(stack: PrivateStack, by: timedelta) -> None:
+async def _clock_off(stack: PrivateStack, by: timedelta) -> float:
     for shift in (by, -by):
         connection = await asyncpg.connect(stack.dsn)
         try:
@@ -115,17 +133,31 @@ async def _clock_off(stack: PrivateStack, by: timedelta) -> None:
             await connection.close()
         if shift == by:
             await asyncio.sleep(CLOCK_OFF_FOR_S)
+    return time.monotonic()
 
 
-async def fill_disk(stack: PrivateStack) -> None:
+async def fill_disk(stack: PrivateStack) -> float:
     """The database's disk is full; once there is room again, a server that gave up is started again."""
     assert stack.disk is not None
     assert stack.server is not None
     stack.disk.fill()
     await asyncio.sleep(FULL_FOR_S)
     stack.disk.free()
-    if stack.server.pid is None:
-        stack.server.start()
+    freed = time.monotonic()
+    while time.monotonic() < freed + LONGEST_S and not await _accepts(stack.dsn):
+        if stack.server.pid is None:
+            stack.server.start()
+        await asyncio.sleep(POLL_S)
+    return freed
+
+
+async def _accepts(dsn: str) -> bool:
+    try:
+        connection = await asyncpg.connect(dsn, timeout=LONGEST_S)
+    except (OSError, TimeoutError, asyncpg.PostgresError):
+        return False
+    await connection.close()
+    return True
 
 
 FAULTS: dict[str, Fault] = {

@@ -8,6 +8,7 @@ import httpx
 
 from app.core.database import Pool
 from app.stage.rehearsal.calling import Caller, until
+from app.stage.rehearsal.promises import broken_promises
 from app.stage.rehearsal.report import Notes
 from app.stage.rehearsal.selling import Placed
 
@@ -112,6 +113,14 @@ async def check_ledger(pool: Pool, event_id: str, money: Money, notes: Notes) ->
     for kind, told, sign in (("charge", money.charged, 1), ("refund", money.refunded, -1)):
         kept = Counter({row["currency"]: sign * int(row["cleared"]) for row in rows if row["kind"] == kind})
         compare(notes, f"{kind}s match the ledger", told=told, kept=kept)
+
+
+async def check_promises(pool: Pool, notes: Notes) -> None:
+    """Whatever the service acknowledged is in the database."""
+    async with pool.acquire() as conn:
+        broken = await broken_promises(conn, notes.promises)
+    if broken:
+        notes.violated("acknowledged writes survive", broken)
 
 
 async def check_reconciliation(organiser: Caller, notes: Notes) -> None:

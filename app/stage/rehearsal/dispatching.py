@@ -88,6 +88,7 @@ class Yard:
             self.tolerate(refused)
         else:
             self.notes.count("offers_declined")
+            self.notes.promises.declined.append(offer_id)
 
     async def say_yes(self, operator: Caller, offer_id: str) -> None:
         """Accepts; an offer withdrawn meanwhile is no fault."""
@@ -95,6 +96,8 @@ class Yard:
             await operator.post(f"/api/operator/offers/{offer_id}/accept")
         except Refused as refused:
             self.tolerate(refused)
+        else:
+            self.notes.promises.accepted.append(offer_id)
 
     def tolerate(self, refused: Refused) -> None:
         """What may happen between reading an offer and answering it."""
@@ -183,3 +186,4 @@ class Yard:
             self.notes.violated("check-ins are taken", wrong)
         if not again:
             self.notes.count("check_ins", len(answers) - len(wrong))
+            self.notes.promises.checked_in += [one["id"] for one in answers if one["status"] in wanted]

@@ -9,6 +9,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from app.stage.rehearsal.promises import Promises
+
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome. Money is minor units by currency; `seconds` are per stage; `violations` count by invariant (none: {})."""
@@ -41,6 +43,7 @@ class Notes:
         self.counts: dict[str, int] = {}
         self.paid_out: Counter[str] = Counter()
         self.details: dict[str, list[str]] = {}
+        self.promises = Promises()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

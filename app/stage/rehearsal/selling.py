@@ -11,6 +11,7 @@ import httpx
 import msgspec
 
 from app.stage.rehearsal.calling import Caller, Refused, until
+from app.stage.rehearsal.promises import PromisedPledge
 from app.stage.rehearsal.report import Notes
 from app.stage.rehearsal.script import Pledger, Script, TripScript, event_body, trip_body
 
@@ -87,6 +88,9 @@ class Box:
             self.notes.count("refused")
             return None
         self.notes.count("pledges")
+        self.notes.promises.pledges.append(
+            PromisedPledge(id=answer["pledge"]["id"], trip_id=trip.id, email=party.email, seats=party.seats, wheelchairs=party.wheelchairs)
+        )
         placed = Placed(id=answer["pledge"]["id"], token=answer["manage_token"], trip=trip, pledger=pledger)
         card_url = answer["pledge"]["card_url"] or await self.ask_for_card_page(placed)
         await self.save_card(placed, card_url)
@@ -128,6 +132,7 @@ class Box:
                 raise
         else:
             self.notes.count("withdrawals")
+            self.notes.promises.withdrawn.append(placed.id)
 
     async def settle(self, event_id: str, *, hurry: Callable[[], Any]) -> None:
         """Waits until every trip has tipped or expired; `hurry` lets the clock run where that is allowed."""

@@ -14,7 +14,7 @@ import msgspec
 from app.core.clock import Mark, busload_now, shift_clock
 from app.core.database import Pool, open_pool, transaction
 from app.stage.errors import StageError
-from app.stage.private_stack import PrivateStack, private_stack
+from app.stage.private_stack import CHAOS_SILENCE_S, PrivateStack, private_stack
 from app.stage.rehearsal.calling import Caller, Refused, until
 from app.stage.world.fleets import add_fleets
 from app.stage.world.records import OperatorRecord, read_names
@@ -24,6 +24,11 @@ INBOX_PORT_OFFSET = 2  # where the demo puts its inbox, counted from the web's p
 TIMEOUT_S = 60.0
 CONNECTIONS = 64
 BREAKS, BREAK_PAUSE_S = 20, 0.5
+OVERDUE = "SELECT count(*) FROM timers WHERE fired_at IS NULL AND due_at <= busload_now()"
+BROKEN = (
+    OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)  # fmt: skip
 T = TypeVar("T")
 
 
@@ -91,7 +96,7 @@ class Theatre(msgspec.Struct, frozen=True, kw_only=True):
         await self.jump(moment - datetime.now(UTC))
 
         async def swept() -> bool:
-            overdue = await pool.fetchval("SELECT count(*) FROM timers WHERE fired_at IS NULL AND due_at <= busload_now()")
+            overdue = await through_breaks(lambda: pool.fetchval(OVERDUE))
             return bool(overdue == 0)
 
         await until(swept, f"everything due by {moment:%d %B %H:%M} to happen")
@@ -102,16 +107,18 @@ async def through_breaks(ask: Callable[[], Awaitable[T]]) -> T:
     for _ in range(BREAKS):
         try:
             return await ask()
-        except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
+        except BROKEN:
             await asyncio.sleep(BREAK_PAUSE_S)
     return await ask()
 
 
 @asynccontextmanager
-async def private_theatre(operators: list[OperatorRecord], *, riders: int, for_chaos: bool = False) -> AsyncIterator[Theatre]:
-    """A private stack with fleets large enough for the crowd; one for chaos has callers who insist."""
+async def private_theatre(
+    operators: list[OperatorRecord], *, riders: int, for_chaos: bool = False, silence_s: int = CHAOS_SILENCE_S
+) -> AsyncIterator[Theatre]:
+    """A private stack with fleets large enough for the crowd; one for chaos has callers who insist and hangs up on silence early."""
     async with AsyncExitStack() as closing:
-        stack = await closing.enter_async_context(private_stack(mark=Mark.TEST, for_chaos=for_chaos))
+        stack = await closing.enter_async_context(private_stack(mark=Mark.TEST, for_chaos=for_chaos, silence_s=silence_s))
         pool = await closing.enter_async_context(await open_pool(stack.dsn, min_size=1, max_size=3))
         async with transaction(pool) as conn:
             await add_fleets(conn, operators, read_names(), buses_factor=1 + riders // PEOPLE_PER_FLEET)
