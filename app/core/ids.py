@@ -21,7 +21,12 @@ def new_id() -> UUID:
 
 def public_code(length: int = 8) -> str:
     """A short code people see and type; 31**8 is 8.5e11, the database's unique constraint settles the rest."""
-    return "".join(secrets.choice(CODE_ALPHABET) for _ in range(length))
+    number = int.from_bytes(os.urandom(length + 4), "big")  # far more bits than the code has: no letter is likelier than another
+    letters = []
+    for _ in range(length):
+        number, letter = divmod(number, len(CODE_ALPHABET))
+        letters.append(CODE_ALPHABET[letter])
+    return "".join(letters)
 
 
 def random_token() -> str:

@@ -86,7 +86,7 @@ async def place_batch_within(
             except Refusal as refusal:
                 answers[request.pledge_id] = refusal
         if admitted:
-            answers |= await store_admitted(conn, trip, read, tally, admitted, secret=secret)
+            answers |= await store_admitted(conn, trip, read, tally, admitted)
     return [answers[request.pledge_id] for request in requests]
 
 
@@ -102,7 +102,10 @@ async def answer_again(conn: Connection, read: BatchRead, requests: Sequence[Ple
         if effect.body_hash != request.body_hash:
             answers[request.pledge_id] = KeyReused("This key was sent before with another request. Use a new key for a new request.")
         else:
-            answers[request.pledge_id] = placed(before[effect.effect_id], read.event, [], secret=secret, replayed=True)
+            answers[request.pledge_id] = PlacedPledge(
+                pledge=before[effect.effect_id], event=read.event, charges=[], replayed=True,
+                manage_token=derived_token(secret, "manage", effect.effect_id),
+            )  # fmt: skip
     return answers
 
 
@@ -120,7 +123,7 @@ def facts_of(read: BatchRead, *, kept_for_line: int) -> Facts:
 
 
 async def store_admitted(
-    conn: Connection, trip: Trip, read: BatchRead, tally: Tally, admitted: Sequence[tuple[PledgeRequest, NewPledge]], *, secret: str
+    conn: Connection, trip: Trip, read: BatchRead, tally: Tally, admitted: Sequence[tuple[PledgeRequest, NewPledge]]
 ) -> dict[UUID, Answer]:
     """Writes what was admitted, in a few statements: what came up to the tipping pledge, the confirmation, then what came after it."""
     to_tip = 1 + next((i for i, (_, pledge) in enumerate(admitted) if pledge.id == tally.tipped_by), -1)
@@ -134,7 +137,7 @@ async def store_admitted(
     await collect_fares(conn, now, [pledge.id for pledge in born_now[to_tip:] if pledge.state is PledgeState.CONFIRMED])
     if read.event.partner_id is not None and now.secured > trip.secured:
         await tell_counts_within(conn, now)
-    return await answers_for(conn, read.event, born_now, tipped=to_tip, secret=secret)
+    return await answers_for(conn, read.event, admitted, born_now, tipped=to_tip)
 
 
 async def add_counted(conn: Connection, trip: Trip, read: BatchRead, admitted: Sequence[tuple[PledgeRequest, NewPledge]]) -> Trip:
@@ -155,7 +158,9 @@ async def add_counted(conn: Connection, trip: Trip, read: BatchRead, admitted: S
     return counted
 
 
-async def answers_for(conn: Connection, event: Event, born_now: Sequence[Pledge], *, tipped: int, secret: str) -> dict[UUID, Answer]:
+async def answers_for(
+    conn: Connection, event: Event, admitted: Sequence[tuple[PledgeRequest, NewPledge]], born_now: Sequence[Pledge], *, tipped: int
+) -> dict[UUID, Answer]:
     """Each new pledge as it is at the end of the batch, with the charge a confirmed trip made due; the first `tipped` were born before."""
     ends = [
         msgspec.structs.replace(pledge, state=PledgeState.CONFIRMED) if i < tipped and pledge.state is PledgeState.ACTIVE else pledge
@@ -165,13 +170,12 @@ async def answers_for(conn: Connection, event: Event, born_now: Sequence[Pledge]
     charges: dict[UUID, list[Payment]] = {pledge_id: [] for pledge_id in confirmed}
     for payment in await payments.list_payments_of(conn, confirmed) if confirmed else []:
         charges[payment.reference].append(payment)
-    return {pledge.id: placed(pledge, event, charges.get(pledge.id, []), secret=secret, replayed=False) for pledge in ends}
-
-
-def placed(pledge: Pledge, event: Event, charges: list[Payment], *, secret: str, replayed: bool) -> PlacedPledge:
-    """An answer."""
-    token = derived_token(secret, "manage", pledge.id)
-    return PlacedPledge(pledge=pledge, event=event, charges=charges, manage_token=token, replayed=replayed)
+    return {
+        pledge.id: PlacedPledge(
+            pledge=pledge, event=event, charges=charges.get(pledge.id, []), manage_token=request.manage_token, replayed=False
+        )
+        for (request, _), pledge in zip(admitted, ends, strict=True)
+    }
 
 
 def actor_of(request: PledgeRequest) -> str:

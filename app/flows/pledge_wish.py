@@ -40,9 +40,10 @@ class PledgeWish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PledgeRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A checked wish on its way into a trip: the id its pledge will have, the hash of its token, and the key that makes it one request."""
+    """A checked wish on its way into a trip: the id and token its pledge will have, and the key that makes it one request."""
 
     pledge_id: UUID
+    manage_token: str
     manage_token_hash: bytes
     key: str
     body_hash: bytes
@@ -71,8 +72,9 @@ def request_pledge(
     """A wish made ready; Invalid names every field that is wrong."""
     check_wish(wish)
     pledge_id = new_id()
+    token = derived_token(secret, "manage", pledge_id)
     return PledgeRequest(
-        pledge_id=pledge_id, manage_token_hash=token_hash(derived_token(secret, "manage", pledge_id)), key=key,
+        pledge_id=pledge_id, manage_token=token, manage_token_hash=token_hash(token), key=key,
         body_hash=hashlib.sha256(body).digest(), email_normalised=normalise_email(wish.email), wish=wish, account_id=account_id,
         partner_key_id=partner_key_id,
     )  # fmt: skip
