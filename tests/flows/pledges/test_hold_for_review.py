@@ -70,6 +70,7 @@ async def test_a_spike_from_one_network_is_held_and_released_after_a_look(shop: 
     page = await shop.http.get(f"/p/{placed[-1]['manage_token']}", headers={"accept": "text/html"})
     assert "we are having a quick look" in page.text
     assert "Save a card" not in page.text
+    assert "Being looked at" in page.text
     listed = await shop.organiser.get(f"/organiser/events/{event['code']}/review", headers={"accept": "text/html"})
     assert placed[-1]["pledge"]["code"] in listed.text
     assert placed[0]["pledge"]["code"] not in listed.text
