@@ -26,6 +26,13 @@ FROM refunds r CROSS JOIN LATERAL (
         AND t.cause IN (SELECT r.id UNION ALL SELECT f.id FROM refund_failures f WHERE f.refund_id = r.id)) l
 WHERE l.posted <> CASE WHEN r.state = 'succeeded' THEN -r.amount_minor ELSE 0 END
 UNION ALL
+SELECT r.id::text, format('refund of %s %s is %s another way, that is posted as %s', r.amount_minor, r.currency,
+    CASE WHEN r.elsewhere_at IS NULL THEN 'not settled' ELSE 'settled' END, l.posted)
+FROM refunds r CROSS JOIN LATERAL (
+    SELECT coalesce(sum(e.amount_minor), 0) AS posted FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
+    WHERE t.kind = 'refund_elsewhere' AND t.cause = r.id AND e.account = 'riders:fares' AND e.currency = r.currency) l
+WHERE l.posted <> CASE WHEN r.elsewhere_at IS NULL THEN 0 ELSE r.amount_minor END
+UNION ALL
 SELECT d.id::text, format('dispute is %s, %s %s of it still stand as withdrawn', d.state, l.held, d.currency)
 FROM disputes d CROSS JOIN LATERAL (
     SELECT coalesce(sum(e.amount_minor), 0) AS held FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
@@ -56,7 +63,7 @@ WHERE p.intent_ref IS NOT NULL AND c.trip_id IS NULL
 UNION ALL
 SELECT p.id::text, format('charged %s for a pledge that is %s, %s on the way back', p.amount_minor, coalesce(g.state, 'unknown'), back.minor)
 FROM payments p LEFT JOIN pledges g ON g.id = p.reference
-CROSS JOIN LATERAL (SELECT coalesce(sum(r.amount_minor), 0) AS minor FROM refunds r WHERE r.payment_id = p.id AND r.state <> 'failed') back
+CROSS JOIN LATERAL (SELECT coalesce(sum(r.amount_minor), 0) AS minor FROM refunds r WHERE r.payment_id = p.id AND (r.state <> 'failed' OR r.elsewhere_at IS NOT NULL)) back
 WHERE p.state IN ('succeeded', 'disputed', 'won', 'lost') AND back.minor < p.amount_minor
     AND coalesce(g.state, '') NOT IN ('confirmed', 'paid', 'travelled', 'no_show')
     AND NOT EXISTS (SELECT FROM ladder_exits x WHERE x.pledge_id = p.reference)
@@ -64,7 +71,7 @@ UNION ALL
 SELECT x.pledge_id::text, format('left by the ladder with %s bp back: charged %s, %s on the way back, %s may stay', x.refund_bp, paid.minor, paid.back, x.kept_minor)
 FROM ladder_exits x CROSS JOIN LATERAL (
     SELECT coalesce(sum(p.amount_minor), 0) AS minor,
-        coalesce(sum((SELECT sum(r.amount_minor) FROM refunds r WHERE r.payment_id = p.id AND r.state <> 'failed')), 0) AS back
+        coalesce(sum((SELECT sum(r.amount_minor) FROM refunds r WHERE r.payment_id = p.id AND (r.state <> 'failed' OR r.elsewhere_at IS NOT NULL))), 0) AS back
     FROM payments p WHERE p.reference = x.pledge_id AND p.state IN ('succeeded', 'disputed', 'won', 'lost')) paid
 WHERE paid.minor - paid.back > x.kept_minor OR x.kept_minor > paid.minor * (10000 - x.refund_bp) / 10000;
 
@@ -74,14 +81,14 @@ FROM payments p WHERE p.state IN ('succeeded', 'disputed', 'won', 'lost') GROUP 
 UNION ALL
 SELECT g.id::text, format('agreed to %s %s, was charged %s and gets back %s', g.amount_minor, g.currency, sum(p.amount_minor), sum(back.minor))
 FROM pledges g JOIN payments p ON p.reference = g.id AND p.state IN ('succeeded', 'disputed', 'won', 'lost')
-CROSS JOIN LATERAL (SELECT coalesce(sum(r.amount_minor), 0) AS minor FROM refunds r WHERE r.payment_id = p.id AND r.state <> 'failed') back
+CROSS JOIN LATERAL (SELECT coalesce(sum(r.amount_minor), 0) AS minor FROM refunds r WHERE r.payment_id = p.id AND (r.state <> 'failed' OR r.elsewhere_at IS NOT NULL)) back
 GROUP BY g.id, g.amount_minor, g.currency HAVING sum(p.amount_minor) - sum(back.minor) > g.amount_minor;
 
 -- I05 refunds match charges
 -- Refunds of a cancelled trip sum to its charges; no refund sum exceeds its charge.
 SELECT t.id::text AS subject, format('cancelled; payment %s charged %s, %s goes back', p.id, p.amount_minor, back.minor) AS detail
 FROM trips t JOIN pledges g ON g.trip_id = t.id JOIN payments p ON p.reference = g.id AND p.state IN ('succeeded', 'disputed', 'won', 'lost')
-CROSS JOIN LATERAL (SELECT coalesce(sum(r.amount_minor), 0) AS minor FROM refunds r WHERE r.payment_id = p.id AND r.state <> 'failed') back
+CROSS JOIN LATERAL (SELECT coalesce(sum(r.amount_minor), 0) AS minor FROM refunds r WHERE r.payment_id = p.id AND (r.state <> 'failed' OR r.elsewhere_at IS NOT NULL)) back
 WHERE t.state = 'cancelled' AND back.minor <> p.amount_minor
 UNION ALL
 SELECT p.id::text, format('charged %s, refunds sum to %s', p.amount_minor, sum(r.amount_minor))

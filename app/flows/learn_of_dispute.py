@@ -22,10 +22,12 @@ from app.domain.pledges import store as pledges
 from app.domain.trips import store as trips
 from app.flows.fail_refund import tell_money
 from app.flows.look_up_payment import learn_of_intent
+from app.flows.settle_elsewhere import settle_elsewhere_within
 
 log = logger(__name__)
 ANSWER_BEFORE = timedelta(hours=12)  # by itself, if nobody did
 REMIND_BEFORE = (timedelta(days=5), timedelta(days=2), timedelta(days=1))
+BY_BANK = "given back by the rider's bank, which decided the dispute for the rider"
 UNDECIDED = tuple(state for state in DisputeState if state not in DECIDED)
 
 
@@ -72,7 +74,9 @@ async def open_within(conn: Connection, payment: Payment, found: GatewayDispute)
         evidence={}, attempts=0, submitted_at=None, submitted_by="", error_code="", closed_at=None, opened_at=await busload_now(conn),
     )  # fmt: skip
     await disputes.add_dispute(conn, new)
-    await disputes.move_disputed_payment(conn, payment.id, come_from=PaymentState.SUCCEEDED, go_to=PaymentState.DISPUTED)
+    await disputes.move_disputed_payment(
+        conn, payment.id, come_from=(PaymentState.SUCCEEDED, PaymentState.WON), go_to=PaymentState.DISPUTED
+    )
     await disputes.hold_refunds(conn, payment.id, new.id)
     await set_deadlines(conn, new)
     await tell_dispute(conn, payment, new, "A charge is disputed", once="opened")
@@ -121,13 +125,22 @@ async def clear_deadlines(conn: Connection, dispute_id: UUID) -> None:
 async def close_within(conn: Connection, payment: Payment, dispute: Dispute, verdict: DisputeState) -> None:
     """The bank has decided. Won: what waited may be refunded. Lost: it never is, the rider has the money."""
     await disputes.set_dispute_state(conn, dispute.id, come_from=UNDECIDED, go_to=verdict)
-    await disputes.move_disputed_payment(conn, payment.id, come_from=PaymentState.DISPUTED, go_to=PaymentState(verdict.value))
+    if verdict is DisputeState.LOST or not await disputes.is_disputed(conn, payment.id):
+        go_to = PaymentState(verdict.value)
+        await disputes.move_disputed_payment(conn, payment.id, come_from=(PaymentState.DISPUTED,), go_to=go_to)
     await clear_deadlines(conn, dispute.id)
     if verdict is DisputeState.LOST:
-        await record_loss(conn, payment, dispute)
+        await settle_held(conn, payment, dispute, await record_loss(conn, payment, dispute))
     else:
         await enqueue_for(conn, "send_refund", await disputes.release_refunds(conn, dispute.id))
     await tell_dispute(conn, payment, dispute, f"A dispute is {verdict.value}", once=verdict.value)
+
+
+async def settle_held(conn: Connection, payment: Payment, dispute: Dispute, lost_minor: int) -> None:
+    """What was owed to the rider anyway has come with the bank's decision: those refunds are settled, and are no cost of the dispute."""
+    for refund_id, amount_minor in await disputes.list_held_refunds(conn, dispute.id):
+        if amount_minor <= lost_minor and await settle_elsewhere_within(conn, payment, refund_id, note=BY_BANK) is not None:
+            lost_minor -= amount_minor
 
 
 async def tell_dispute(conn: Connection, payment: Payment, dispute: Dispute, subject: str, *, once: str) -> None:

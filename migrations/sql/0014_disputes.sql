@@ -40,12 +40,19 @@ INSERT INTO state_transitions VALUES
     ('dispute', 'under_review', 'won'), ('dispute', 'under_review', 'lost');
 SELECT keep_machine('disputes', 'dispute');
 
+-- A charge whose dispute was won may be disputed once more.
+INSERT INTO state_transitions VALUES ('payment', 'won', 'disputed');
+
 -- A refund that went through and came back days later: the rider's bank would not take it. Sent again it is another refund at Stripe.
 INSERT INTO state_transitions VALUES ('refund', 'succeeded', 'failed');
 ALTER TABLE refunds
     ADD COLUMN held_by uuid REFERENCES disputes,                 -- not sent while the bank decides; never when it gave the money back
     ADD COLUMN sending integer NOT NULL DEFAULT 1,               -- counted up when a failed one is sent again: another key at Stripe
-    ADD COLUMN send_again boolean NOT NULL DEFAULT false;        -- an organiser wants a failed one sent once more
+    ADD COLUMN send_again boolean NOT NULL DEFAULT false,        -- an organiser wants a failed one sent once more
+    ADD COLUMN elsewhere_at timestamptz,                         -- the rider has the money by another way: it is never sent any more
+    ADD COLUMN elsewhere_note text NOT NULL DEFAULT '',
+    ADD CONSTRAINT refunds_elsewhere CHECK (elsewhere_at IS NULL
+        OR (elsewhere_note <> '' AND NOT send_again AND (state = 'failed' OR (state = 'due' AND held_by IS NOT NULL))));
 CREATE TABLE refund_failures (
     id           uuid PRIMARY KEY DEFAULT uuidv7(),              -- the cause of the movement that takes the refund back
     refund_id    uuid NOT NULL REFERENCES refunds,

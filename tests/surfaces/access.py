@@ -82,10 +82,12 @@ _LINES: dict[frozenset[str], str] = {
         GET /api/organiser/money | GET /api/organiser/events/{event_id:uuid}/money | GET /api/organiser/events/{event_id:uuid}/ledger
         GET /api/organiser/ledger/{transaction_id:uuid} | GET /api/organiser/disputes | GET /api/organiser/disputes/{dispute_id:uuid}
         POST /api/organiser/disputes/{dispute_id:uuid}/answer | POST /api/organiser/refunds/{refund_id:uuid}/send-again
+        POST /api/organiser/refunds/{refund_id:uuid}/settle-elsewhere
         GET /api/organiser/reconciliation | POST /api/organiser/reconciliation
         GET /organiser/money | POST /organiser/money/reconcile | GET /organiser/money/reconciliation.csv
         GET /organiser/events/{code:str}/money/{table:str} | GET /organiser/events/{code:str}/ledger
         GET /organiser/ledger/{transaction_id:uuid} | POST /organiser/refunds/{refund_id:uuid}/send-again
+        POST /organiser/refunds/{refund_id:uuid}/settle-elsewhere
         GET /organiser/disputes/{dispute_id:uuid} | POST /organiser/disputes/{dispute_id:uuid}/answer
         GET /organiser/events/{code:str}/dispatch | POST /organiser/events/{code:str}/dispatch
         GET /organiser/events/{code:str}/dispatch/solving

@@ -16,6 +16,7 @@ NEEDS_KEY = {
     "/api/events/{event_id}/shortfall/approve",
     "/api/organiser/disputes/{dispute_id}/answer",
     "/api/organiser/refunds/{refund_id}/send-again",
+    "/api/organiser/refunds/{refund_id}/settle-elsewhere",
     "/api/events/{event_id}/payouts/cover",
     "/api/duties/{duty_id}/corrections",
 }

@@ -5,7 +5,7 @@ from uuid import UUID
 from app.core.database import Connection
 from app.domain.payments import ledger
 from app.domain.payments.gateway import BalanceTransaction
-from app.domain.payments.model import Dispute, Payment
+from app.domain.payments.model import Dispute, Payment, Refund
 
 DISPUTED = "stripe:disputed"
 DISPUTE_COSTS = "house:disputes"
@@ -30,12 +30,13 @@ async def record_movements(conn: Connection, payment: Payment, dispute: Dispute,
             )
 
 
-async def record_loss(conn: Connection, payment: Payment, dispute: Dispute) -> None:
-    """The bank gave the money to the rider: what was withdrawn is our cost. Nothing moves at Stripe any more."""
+async def record_loss(conn: Connection, payment: Payment, dispute: Dispute) -> int:
+    """The bank gave the money to the rider: what was withdrawn is our cost; returns it, minor units. Nothing moves at Stripe any more."""
     withdrawn = await ledger.posted_minor(conn, kind="dispute", cause=dispute.id, account=DISPUTED)
     back = await ledger.posted_minor(conn, kind="dispute_won", cause=dispute.id, account=DISPUTED)
     lost = withdrawn + back
     await _post_once(conn, payment, dispute, "dispute_lost", [(DISPUTE_COSTS, lost), (DISPUTED, -lost)], external=False)
+    return lost
 
 
 async def _post_once(
@@ -54,4 +55,13 @@ async def record_refund_failure(conn: Connection, payment: Payment, *, failure_i
     await ledger.post(
         conn, kind="refund_failed", cause=failure_id, book=payment.book, currency=payment.currency, external_ref=refund_ref,
         entries=[(ledger.CLEARING, amount_minor), (ledger.FARES, -amount_minor)],
+    )  # fmt: skip
+
+
+async def record_elsewhere(conn: Connection, payment: Payment, refund: Refund) -> None:
+    """The rider has a refund's money by another way: from our bank, or by a dispute we lost, whose cost it then was not."""
+    paid_by = DISPUTE_COSTS if refund.held_by is not None else ledger.BANK
+    await ledger.post(
+        conn, kind="refund_elsewhere", cause=refund.id, book=payment.book, currency=payment.currency, external_ref=None,
+        entries=[(ledger.FARES, refund.amount_minor), (paid_by, -refund.amount_minor)],
     )  # fmt: skip

@@ -168,9 +168,11 @@ async def update_terms(conn: Connection, dispute_id: UUID, *, amount_minor: int,
     )
 
 
-async def move_disputed_payment(conn: Connection, payment_id: UUID, *, come_from: str, go_to: str) -> bool:
-    """`succeeded -> disputed -> won | lost`."""
-    done = await conn.fetchval("UPDATE payments SET state = $3 WHERE id = $1 AND state = $2 RETURNING true", payment_id, come_from, go_to)
+async def move_disputed_payment(conn: Connection, payment_id: UUID, *, come_from: Sequence[str], go_to: str) -> bool:
+    """`succeeded -> disputed -> won | lost`, and `won -> disputed` when another dispute is opened."""
+    done = await conn.fetchval(
+        "UPDATE payments SET state = $3 WHERE id = $1 AND state = ANY($2::text[]) RETURNING true", payment_id, list(come_from), go_to
+    )
     return bool(done)
 
 
@@ -179,7 +181,7 @@ async def hold_refunds(conn: Connection, payment_id: UUID, dispute_id: UUID) -> 
     rows = await conn.fetch(
         """
         UPDATE refunds SET held_by = $2, send_again = false
-        WHERE payment_id = $1 AND held_by IS NULL AND state IN ('due', 'failed') RETURNING id
+        WHERE payment_id = $1 AND held_by IS NULL AND elsewhere_at IS NULL AND state IN ('due', 'failed') RETURNING id
         """,
         payment_id,
         dispute_id,
@@ -188,9 +190,29 @@ async def hold_refunds(conn: Connection, payment_id: UUID, dispute_id: UUID) -> 
 
 
 async def release_refunds(conn: Connection, dispute_id: UUID) -> list[UUID]:
-    """The dispute was won: what waited for it may go; returns the refunds that are due."""
-    rows = await conn.fetch("UPDATE refunds SET held_by = NULL WHERE held_by = $1 RETURNING id, state", dispute_id)
-    return [row["id"] for row in rows if row["state"] == "due"]
+    """The dispute was won: what waited for it may go, unless another one of the charge holds it; returns the refunds that are due."""
+    rows = await conn.fetch(
+        """
+        UPDATE refunds r SET held_by = (
+            SELECT d.id FROM disputes d WHERE d.payment_id = r.payment_id AND d.state <> 'won' ORDER BY d.id DESC LIMIT 1)
+        WHERE r.held_by = $1 AND r.elsewhere_at IS NULL RETURNING r.id, r.state, r.held_by
+        """,
+        dispute_id,
+    )
+    return [row["id"] for row in rows if row["state"] == "due" and row["held_by"] is None]
+
+
+async def list_held_refunds(conn: Connection, dispute_id: UUID) -> list[tuple[UUID, int]]:
+    """What a dispute holds and nobody has settled: refunds with their amounts in minor units, the oldest first."""
+    rows = await conn.fetch("SELECT id, amount_minor FROM refunds WHERE held_by = $1 AND elsewhere_at IS NULL ORDER BY id", dispute_id)
+    return [(row["id"], row["amount_minor"]) for row in rows]
+
+
+async def is_disputed(conn: Connection, payment_id: UUID) -> bool:
+    """Whether any dispute of a charge is undecided."""
+    return bool(
+        await conn.fetchval("SELECT EXISTS (SELECT FROM disputes WHERE payment_id = $1 AND state NOT IN ('won', 'lost'))", payment_id)
+    )
 
 
 async def find_refund(conn: Connection, *, refund_ref: str, refund_id: UUID | None) -> UUID | None:
@@ -239,7 +261,27 @@ async def list_refund_failures(conn: Connection, refund_ids: Sequence[UUID]) -> 
 async def want_refund_again(conn: Connection, refund_id: UUID) -> bool:
     """An organiser wants a failed refund sent once more; False when it is not failed or a dispute holds it."""
     done = await conn.fetchval(
-        "UPDATE refunds SET send_again = true WHERE id = $1 AND state = 'failed' AND held_by IS NULL RETURNING true", refund_id
+        """
+        UPDATE refunds SET send_again = true
+        WHERE id = $1 AND state = 'failed' AND held_by IS NULL AND elsewhere_at IS NULL RETURNING true
+        """,
+        refund_id,
+    )
+    return bool(done)
+
+
+async def mark_elsewhere(conn: Connection, refund_id: UUID, *, note: str) -> bool:
+    """The rider has the money by another way; False when that is known or the refund may still go out by itself."""
+    done = await conn.fetchval(
+        """
+        UPDATE refunds SET elsewhere_at = busload_now(), elsewhere_note = $2, send_again = false
+        WHERE id = $1 AND elsewhere_at IS NULL AND (
+            (state = 'failed' AND held_by IS NULL)
+            OR (state IN ('due', 'failed') AND EXISTS (SELECT FROM disputes d WHERE d.id = held_by AND d.state = 'lost')))
+        RETURNING true
+        """,
+        refund_id,
+        note,
     )
     return bool(done)
 

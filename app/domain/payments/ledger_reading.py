@@ -74,11 +74,15 @@ async def sum_books(conn: Connection) -> dict[str, BookSums]:
         conn,
         BookSums,
         """
-        SELECT e.book, coalesce(sum(e.amount_minor) FILTER (WHERE t.kind = 'charge'), 0)::bigint AS taken_minor,
-            -coalesce(sum(e.amount_minor) FILTER (WHERE t.kind IN ('refund', 'refund_failed')), 0)::bigint AS refunded_minor,
-            -coalesce(sum(e.amount_minor) FILTER (WHERE t.kind IN ('payout', 'payout_reversal')), 0)::bigint AS paid_out_minor,
-            sum(e.amount_minor)::bigint AS held_minor
-        FROM ledger_entries e JOIN ledger_transactions t ON t.id = e.transaction_id WHERE e.account = 'stripe:clearing' GROUP BY e.book
+        SELECT e.book,
+            coalesce(sum(e.amount_minor) FILTER (WHERE e.account = 'stripe:clearing' AND t.kind = 'charge'), 0)::bigint AS taken_minor,
+            coalesce(sum(e.amount_minor) FILTER (WHERE e.account = 'riders:fares'
+                AND t.kind IN ('refund', 'refund_failed', 'refund_elsewhere')), 0)::bigint AS refunded_minor,
+            -coalesce(sum(e.amount_minor) FILTER (
+                WHERE e.account = 'stripe:clearing' AND t.kind IN ('payout', 'payout_reversal')), 0)::bigint AS paid_out_minor,
+            coalesce(sum(e.amount_minor) FILTER (WHERE e.account = 'stripe:clearing'), 0)::bigint AS held_minor
+        FROM ledger_entries e JOIN ledger_transactions t ON t.id = e.transaction_id
+        WHERE e.account IN ('stripe:clearing', 'riders:fares') GROUP BY e.book
         """,
     )
     return {row.book: row for row in rows}

@@ -41,6 +41,7 @@ PAYMENT_MACHINE = Machine(
         S.NEEDS_ACTION: frozenset({S.SUBMITTING, S.SUCCEEDED, S.ABANDONED, S.VOID}),
         S.RETRYABLE: frozenset({S.SUBMITTING, S.SUCCEEDED, S.ABANDONED, S.VOID}),
         S.SUCCEEDED: frozenset({S.DISPUTED}),
+        S.WON: frozenset({S.DISPUTED}),  # a bank may contest once more what it lost: another dispute of the same charge
         S.DISPUTED: frozenset({S.WON, S.LOST}),
     },
 )
@@ -157,7 +158,8 @@ class NewPayment(msgspec.Struct, frozen=True, kw_only=True):
 class Refund(msgspec.Struct, frozen=True, kw_only=True):
     """Money going back for one payment and one reason.
 
-    `sending` counts up when a failed one is sent again; one that is `held_by` a dispute is not sent.
+    `sending` counts up when a failed one is sent again; one that is `held_by` a dispute is not sent. From `elsewhere_at` on the rider has
+    the money by another way, and it is never sent any more.
     """
 
     id: UUID
@@ -170,10 +172,16 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     sending: int
     held_by: UUID | None
+    elsewhere_at: datetime | None
     submitted_at: datetime | None
     settled_at: datetime | None
     error_code: str
     created_at: datetime
+
+    @property
+    def given_back_at(self) -> datetime | None:
+        """Since when the rider has the money, through Stripe or another way; None as long as it is owed."""
+        return self.elsewhere_at or (self.settled_at if self.state is RefundState.SUCCEEDED else None)
 
 
 class Dispute(msgspec.Struct, frozen=True, kw_only=True):

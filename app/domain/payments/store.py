@@ -288,8 +288,8 @@ async def list_refunds_of(conn: Connection, payment_ids: Sequence[UUID]) -> list
         conn,
         Refund,
         """
-        SELECT id, payment_id, reason, amount_minor, currency, state, refund_ref, attempts, sending, held_by, submitted_at, settled_at,
-            error_code, created_at
+        SELECT id, payment_id, reason, amount_minor, currency, state, refund_ref, attempts, sending, held_by, elsewhere_at,
+            submitted_at, settled_at, error_code, created_at
         FROM refunds WHERE payment_id = ANY($1::uuid[]) ORDER BY id
         """,
         list(payment_ids),
@@ -297,14 +297,14 @@ async def list_refunds_of(conn: Connection, payment_ids: Sequence[UUID]) -> list
 
 
 async def list_refunds_waiting(conn: Connection, *, limit: int = 200) -> list[Refund]:
-    """Refunds that wait for a person or a bank: failed, or held by a dispute; the newest first."""
+    """Refunds that wait for a person or a bank: failed, or held by a dispute, and not settled another way; the newest first."""
     return await fetch_all(
         conn,
         Refund,
         """
-        SELECT id, payment_id, reason, amount_minor, currency, state, refund_ref, attempts, sending, held_by, submitted_at, settled_at,
-            error_code, created_at
-        FROM refunds WHERE state = 'failed' OR (state = 'due' AND held_by IS NOT NULL) ORDER BY id DESC LIMIT $1
+        SELECT id, payment_id, reason, amount_minor, currency, state, refund_ref, attempts, sending, held_by, elsewhere_at,
+            submitted_at, settled_at, error_code, created_at
+        FROM refunds WHERE elsewhere_at IS NULL AND (state = 'failed' OR (state = 'due' AND held_by IS NOT NULL)) ORDER BY id DESC LIMIT $1
         """,
         limit,
     )
@@ -316,8 +316,8 @@ async def get_refund(conn: Connection, refund_id: UUID) -> Refund | None:
         conn,
         Refund,
         """
-        SELECT id, payment_id, reason, amount_minor, currency, state, refund_ref, attempts, sending, held_by, submitted_at, settled_at,
-            error_code, created_at
+        SELECT id, payment_id, reason, amount_minor, currency, state, refund_ref, attempts, sending, held_by, elsewhere_at,
+            submitted_at, settled_at, error_code, created_at
         FROM refunds WHERE id = $1
         """,
         refund_id,
@@ -333,8 +333,8 @@ async def claim_refund(conn: Connection, refund_id: UUID) -> Refund | None:
         UPDATE refunds SET state = 'submitting', attempts = attempts + 1, submitted_at = busload_now(), send_again = false,
             sending = sending + CASE WHEN state = 'failed' THEN 1 ELSE 0 END, alarmed_at = NULL
         WHERE id = $1 AND held_by IS NULL AND (state IN ('due', 'unknown') OR (state = 'failed' AND send_again))
-        RETURNING id, payment_id, reason, amount_minor, currency, state, refund_ref, attempts, sending, held_by, submitted_at, settled_at,
-            error_code, created_at
+        RETURNING id, payment_id, reason, amount_minor, currency, state, refund_ref, attempts, sending, held_by, elsewhere_at,
+            submitted_at, settled_at, error_code, created_at
         """,
         refund_id,
     )

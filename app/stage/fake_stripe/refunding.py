@@ -79,8 +79,9 @@ def fail_refund(world: World, refund_id: str) -> None:
 
 
 def open_dispute(world: World, charge: Charge, *, reason: str) -> Dispute:
-    """The cardholder went to the bank: what is left of the charge is withdrawn with a fee, and we may answer."""
-    if charge.status != "succeeded" or charge.dispute is not None:
+    """The cardholder went to the bank: what is left of the charge is withdrawn with a fee. Once more only after we have won."""
+    before = world.need(Dispute, charge.dispute, "dispute", param="charge") if charge.dispute is not None else None
+    if charge.status != "succeeded" or (before is not None and before.status != "won"):
         raise Refusal(400, f"Charge {charge.id} cannot be disputed.", code="charge_not_disputable")
     amount = charge.amount - charge.amount_refunded
     dispute_id = world.new_id("du")

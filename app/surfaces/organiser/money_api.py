@@ -16,6 +16,7 @@ from app.domain.events.model import Event
 from app.flows.answer_dispute import answer_dispute
 from app.flows.learn_of_refund import send_refund_again
 from app.flows.reconcile import want_reconciliation
+from app.flows.settle_elsewhere import MAX_NOTE, settle_elsewhere
 from app.surfaces.organiser.house_reading import (
     list_dispute_rows,
     read_dispute,
@@ -55,6 +56,19 @@ class SentAgain(msgspec.Struct, frozen=True, kw_only=True):
 
     id: UUID
     accepted: bool
+
+
+class SettleElsewhere(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the rider got the money by another way; the rider reads it."""
+
+    note: Annotated[str, msgspec.Meta(min_length=3, max_length=MAX_NOTE)]
+
+
+class SettledElsewhere(msgspec.Struct, frozen=True, kw_only=True):
+    """A refund that is not owed any more."""
+
+    id: UUID
+    settled: bool
 
 
 async def event_by_id(pool: Pool, event_id: UUID) -> Event:
@@ -150,6 +164,21 @@ async def post_send_again(
     return SentAgain(id=refund.id, accepted=True)
 
 
+@post("/api/organiser/refunds/{refund_id:uuid}/settle-elsewhere", tags=["organiser"], status_code=200)
+async def post_settle_elsewhere(
+    refund_id: FromPath[UUID],
+    data: JSONBody[SettleElsewhere],
+    pool: NamedDependency[Pool],
+    actor: CurrentActor,
+    idempotency_key: IdempotencyKey = None,
+) -> SettledElsewhere:
+    """Notes down that the rider has a failed refund's money by another way: nothing is sent any more. Needs an Idempotency-Key."""
+    actor.require_organiser()
+    request = KeyedRequest(key=check_key(idempotency_key), body=msgspec.json.encode(data))
+    refund = await settle_elsewhere(pool, refund_id, note=data.note, actor=actor.audit_name, request=request)
+    return SettledElsewhere(id=refund.id, settled=True)
+
+
 @get("/api/organiser/reconciliation", tags=["organiser"])
 async def show_reconciliation(pool: NamedDependency[Pool], actor: CurrentActor) -> ReconciliationView:
     """The last comparison of the ledger with Stripe's balance transactions."""
@@ -176,6 +205,7 @@ ROUTES = [
     show_dispute,
     post_answer,
     post_send_again,
+    post_settle_elsewhere,
     show_reconciliation,
     post_reconciliation,
 ]

@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
@@ -12,17 +13,25 @@ from app.core.database import Pool
 from app.core.errors import NotFound
 from app.flows.learn_of_refund import send_refund_again
 from app.flows.reconcile import want_reconciliation
+from app.flows.settle_elsewhere import settle_elsewhere
 from app.surfaces.organiser import words
 from app.surfaces.organiser.house_reading import read_house, read_ledger, read_reconciliation, read_transaction
 from app.surfaces.organiser.money_csv import TABLES, ledger_csv, reconciliation_csv
 from app.surfaces.organiser.money_reading import read_event_money
 from app.surfaces.organiser.reading import event_by_code
 from app.web.actors import CurrentActor
+from app.web.forms import read_form
 from app.web.pages import page, see_other
 
 Account = Annotated[str | None, QueryParameter(required=False)]
 Cursor = Annotated[str | None, QueryParameter(required=False)]
 PAGE = 50
+
+
+class SettleForm(msgspec.Struct, frozen=True, kw_only=True):
+    """How the rider got the money; the rider reads it."""
+
+    note: str
 
 
 @get("/organiser/money", include_in_schema=False)
@@ -56,6 +65,17 @@ async def send_again(refund_id: FromPath[UUID], pool: NamedDependency[Pool], act
     actor.require_organiser()
     await send_refund_again(pool, refund_id, actor=actor.audit_name)
     return see_other("/organiser/money", flash="sent_again")
+
+
+@post("/organiser/refunds/{refund_id:uuid}/settle-elsewhere", include_in_schema=False)
+async def settle_another_way(
+    request: Request[Any, Any, Any], refund_id: FromPath[UUID], pool: NamedDependency[Pool], actor: CurrentActor
+) -> Response[Any]:
+    """A failed refund was paid by another way; asked twice the second is refused, because nothing is owed any more."""
+    actor.require_organiser()
+    form = await read_form(request, SettleForm, asks={"note": "Say how the rider got the money."})
+    await settle_elsewhere(pool, refund_id, note=form.note, actor=actor.audit_name)
+    return see_other("/organiser/money", flash="saved")
 
 
 @get("/organiser/events/{code:str}/money", include_in_schema=False)
@@ -132,6 +152,7 @@ ROUTES = [
     compare_now,
     findings_csv,
     send_again,
+    settle_another_way,
     money_page,
     money_csv,
     table_csv,

@@ -23,7 +23,6 @@ from app.surfaces.organiser.money_views import BalanceRow, DayMoney, DisputeRow,
 from app.surfaces.organiser.words import account_word, refusal_word
 
 FAILING = frozenset({PaymentState.RETRYABLE, PaymentState.NEEDS_ACTION})
-GOING_BACK = frozenset({RefundState.DUE, RefundState.SUBMITTING, RefundState.UNKNOWN, RefundState.FAILED})
 OWED_TO_OTHERS = ("operators:payable", "partners:payable")
 OWED = ("riders:fares", *OWED_TO_OTHERS)
 COLLECTED_WITHIN = timedelta(days=7)
@@ -89,8 +88,8 @@ async def read_trips(
                 taken_minor=sum(charge.amount_minor for charge in own if charge.state in CHARGED),
                 owed_minor=sum(charge.amount_minor for charge in own if charge.state in WAITING | IN_FLIGHT),
                 failing=sum(charge.state in FAILING for charge in own),
-                going_back_minor=sum(one.amount_minor for one in back if one.state in GOING_BACK and one.held_by is None),
-                refunded_minor=sum(one.amount_minor for one in back if one.state is RefundState.SUCCEEDED),
+                going_back_minor=sum(one.amount_minor for one in back if one.given_back_at is None and one.held_by is None),
+                refunded_minor=sum(one.amount_minor for one in back if one.given_back_at is not None),
                 paid_out_minor=paid_out.get(trip.id, 0),
             )
         )
@@ -123,12 +122,13 @@ def days_of(sums: Sequence[DaySum]) -> list[DayMoney]:
     days, owed = [], 0
     for day in sorted(by_day):
         moved = [one for one in by_day[day] if one.account == ledger.CLEARING]
+        fares = [one for one in by_day[day] if one.account == ledger.FARES]
         owed -= sum(one.amount_minor for one in by_day[day] if one.account in OWED)
         days.append(
             DayMoney(
                 day=day,
                 taken_minor=total(moved, "charge"),
-                refunded_minor=-total(moved, "refund", "refund_failed"),
+                refunded_minor=total(fares, "refund", "refund_failed", "refund_elsewhere"),
                 fees_minor=-total(moved, "charge_fee", "dispute_fee", "dispute_fee_back"),
                 disputed_minor=-total(moved, "dispute", "dispute_won"),
                 paid_out_minor=-total(moved, "payout", "payout_reversal"),
@@ -180,7 +180,8 @@ async def waiting_refunds(
     by_event: Mapping[UUID, Event],
 ) -> list[HeldRefund]:
     """Refunds that failed, and those a dispute holds."""
-    stuck = [one for one in refunds if one.state is RefundState.FAILED or (one.held_by is not None and one.state is RefundState.DUE)]
+    owed = [one for one in refunds if one.elsewhere_at is None]
+    stuck = [one for one in owed if one.state is RefundState.FAILED or (one.held_by is not None and one.state is RefundState.DUE)]
     came_back: dict[UUID, int] = defaultdict(int)
     for failure in await dispute_store.list_refund_failures(conn, [one.id for one in stuck]):
         came_back[failure.refund_id] += 1
@@ -197,6 +198,7 @@ async def waiting_refunds(
                 reason=one.reason,
                 state=one.state.value,
                 held=one.held_by is not None,
+                may_settle=may_settle(one, holder),
                 came_back=came_back[one.id],
                 amount_minor=one.amount_minor,
                 currency=one.currency,
@@ -206,17 +208,22 @@ async def waiting_refunds(
     return rows
 
 
+def may_settle(refund: Refund, holder: Dispute | None) -> bool:
+    """Whether an organiser may note down that the rider has the money another way: never while a bank still decides."""
+    return refund.held_by is None or (holder is not None and holder.state is DisputeState.LOST)
+
+
 def why_waiting(refund: Refund, holder: Dispute | None, came_back: int) -> str:
     """Why a refund does not go, and what to do."""
     if holder is not None and holder.state is DisputeState.LOST:
-        return "Not sent: the bank decided for the rider and has given the money back already."
+        return "Not sent: the bank decided for the rider and has given the money back already. Note it down as settled another way."
     if refund.held_by is not None:
         return "Waits: the rider's bank is deciding about this charge. It goes out by itself if the dispute is won."
     if came_back:
         times = "once" if came_back == 1 else f"{came_back} times"
         return (
             f"Went out and came back {times} ({refund.error_code.replace('_', ' ')}). Send it again; if it comes back once more, ask the "
-            "rider whether the card was closed, and give the money back in another way."
+            "rider whether the card was closed, pay it another way and note that down here."
         )
     return (
         f"Stripe refused it ({refund.error_code.replace('_', ' ') or 'no reason given'}). Look at the charge in Stripe, then send it again."

@@ -54,7 +54,10 @@ class FailedCard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HeldRefund(msgspec.Struct, frozen=True, kw_only=True):
-    """A refund that waits for a person or a bank: failed ones may be sent again, held ones may not. `why` says what to do."""
+    """A refund that waits for a person or a bank: failed ones may be sent again, held ones may not.
+
+    `may_settle`: an organiser may note down that the rider has the money another way. `why` says what to do.
+    """
 
     id: UUID
     code: str
@@ -62,6 +65,7 @@ class HeldRefund(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     state: str
     held: bool
+    may_settle: bool
     came_back: int
     amount_minor: int
     currency: str

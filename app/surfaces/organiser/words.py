@@ -20,6 +20,7 @@ MOVEMENTS = {
     "charge_fee": "Stripe's fee",
     "refund": "Refund",
     "refund_failed": "Refund that came back",
+    "refund_elsewhere": "Refund settled another way",
     "dispute": "Disputed: withdrawn by the bank",
     "dispute_fee": "Fee of a dispute",
     "dispute_fee_back": "Fee of a dispute, given back",

@@ -152,6 +152,9 @@ def refund_past(trip: Trip, record: MoneyRecord) -> Dated:
             first, last = refund_arrival(refund.settled_at, trip.zone)
             text = f"{why_back(refund)} Your bank shows it between {plain_day(first)} and {plain_day(last)}."
             yield refund.settled_at, done(f"{amount} refunded", stamp(refund.settled_at, trip.zone), text)
+        elif refund.elsewhere_at is not None:
+            by_bank = "Your bank gave it back to you when you disputed the charge." if refund.held_by else "Not to the card: see our mail."
+            yield refund.elsewhere_at, done(f"{amount} given back another way", stamp(refund.elsewhere_at, trip.zone), by_bank)
         elif refund.state is R.FAILED:
             at = refund.settled_at or refund.created_at
             text = "The card may have been closed. The money is yours: we look into it and send it again."
@@ -179,7 +182,10 @@ def coming(pledge: Pledge, trip: Trip, event: Event, record: MoneyRecord) -> Ite
         for charge in record.charges:
             yield from coming_of(pledge, trip, record, charge)
     for refund in record.refunds:
-        if refund.state in {R.DUE, R.SUBMITTING, R.UNKNOWN}:
+        if refund.held_by is not None and refund.elsewhere_at is None:
+            text = "You disputed the charge, so your bank decides about this money. What it leaves with us is refunded by itself."
+            yield ahead(f"{money(refund.amount_minor, refund.currency)} waits for your bank", "", text)
+        elif refund.state in {R.DUE, R.SUBMITTING, R.UNKNOWN} and refund.elsewhere_at is None:
             text = f"{why_back(refund)} Banks take 5 to 10 working days to show it."
             yield ahead(f"{money(refund.amount_minor, refund.currency)} is on its way back to you", "", text)
     if pledge.state is P.PAID and event.booking_closed_at is None and may_fall(trip, pledge):

@@ -36,6 +36,7 @@ WHY = {
     RefundReason.UNSEATED: "Refund: no seat found",
     RefundReason.FREE_EXIT: "Refund: free exit",
 }
+ON_ITS_WAY = frozenset({RefundState.DUE, RefundState.SUBMITTING, RefundState.UNKNOWN})
 LEGS = {("outbound", "return"): "There and back", ("outbound",): "There only", ("return",): "Back only"}
 PRIVATE = {"cache-control": "private, no-store", "x-robots-tag": "noindex"}
 
@@ -89,12 +90,12 @@ def write_receipt(
     """The texts of a receipt; days and clock times are those of the trip's zone. Its lines sum to `paid` exactly."""
     pledge, trip, event = sheet.pledge, sheet.trip, sheet.event
     charges = [charge for charge in record.charges if charge.state in CHARGED]
-    made = [refund for refund in record.refunds if refund.state is RefundState.SUCCEEDED]
-    coming = [refund for refund in record.refunds if refund.state in {RefundState.DUE, RefundState.SUBMITTING, RefundState.UNKNOWN}]
+    made = [refund for refund in record.refunds if refund.given_back_at is not None]
+    coming = [refund for refund in record.refunds if refund.state in ON_ITS_WAY and refund.held_by is None]
     charged_minor, back_minor = sum(charge.amount_minor for charge in charges), sum(refund.amount_minor for refund in made)
     dated = [
         *((charge.settled_at or charge.created_at, charge_line(pledge, record, charge, trip.zone)) for charge in charges),
-        *((refund.settled_at or refund.created_at, refund_line(pledge, record, refund, trip.zone)) for refund in made),
+        *((refund.given_back_at or refund.created_at, refund_line(pledge, record, refund, trip.zone)) for refund in made),
     ]
     return Receipt(
         number=number.code if number else "",
@@ -139,9 +140,9 @@ def refund_line(pledge: Pledge, record: MoneyRecord, refund: Refund, zone: str) 
     """What went back, to the card that had paid."""
     charge = next(charge for charge in record.charges if charge.id == refund.payment_id)
     return ReceiptLine(
-        date=day_year(refund.settled_at or refund.created_at, zone),
+        date=day_year(refund.given_back_at or refund.created_at, zone),
         what=WHY[RefundReason(refund.reason)] if refund.reason in set(RefundReason) else "Refund: smaller party",
-        card=card_label(pledge, record, charge),
+        card=card_label(pledge, record, charge) if refund.elsewhere_at is None else "another way",
         amount=money(-refund.amount_minor, refund.currency),
         is_back=True,
     )

@@ -84,7 +84,7 @@ def headline(pledge: Pledge, trip: Trip, charges: list[Payment]) -> Headline:
 
 def price_note(pledge: Pledge, refunds: list[Refund]) -> str:
     """What the amount on the ticket means by now."""
-    back = sum(refund.amount_minor for refund in refunds if refund.state is not RefundState.FAILED)
+    back = sum(one.amount_minor for one in refunds if one.state is not RefundState.FAILED or one.elsewhere_at is not None)
     if pledge.state is P.REFUNDED:
         return f"{money(back, pledge.currency)} of it given back"
     if pledge.state in {P.PAID, P.TRAVELLED, P.NO_SHOW}:

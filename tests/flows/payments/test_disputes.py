@@ -117,7 +117,39 @@ async def test_refunds_of_a_disputed_charge_wait_and_are_never_sent_once_it_is_l
     await later(service, timedelta(hours=1))
     assert (await service.stripe.books())["refunds"] == []
     assert await states(service, placed) == ["lost"]
-    assert (await balance(service, "stripe:disputed"), await balance(service, "house:disputes")) == (0, 5200)
+    assert (await balance(service, "stripe:disputed"), await balance(service, "house:disputes")) == (0, 2000)
+    assert await balance(service, "riders:fares") == 0, "the bank gave what was owed anyway: it is no cost, and no longer owed"
+    assert (await service.organiser.get("/api/organiser/money")).json()["refunds"] == []
+
+
+async def test_a_lost_dispute_of_a_charge_that_nobody_was_owed_costs_all_of_it(service: Service) -> None:
+    _, placed = await paid(service)
+    dispute = await disputed(service, placed)
+    await service.stripe.stage(f"disputes/{dispute.dispute_ref}/close", {"won": False})
+    await hear(service)
+    assert (await balance(service, "house:disputes"), await balance(service, "riders:fares")) == (5200, -3200)
+
+
+async def test_a_charge_whose_dispute_was_won_is_disputed_once_more_and_lost(service: Service) -> None:
+    trip, placed = await paid(service)
+    first = await disputed(service, placed)
+    await service.stripe.stage(f"disputes/{first.dispute_ref}/close", {"won": True})
+    await hear(service)
+    assert await states(service, placed) == ["won"]
+    (charge,) = await charges_at_stripe(service, placed)
+    await service.stripe.stage("disputes", {"charge": charge["id"], "reason": "fraudulent"})
+    await hear(service)
+    assert await states(service, placed) == ["disputed"]
+    await service.organiser.post(f"/api/trips/{trip['id']}/cancel", json={"reason": "no bus"}, headers={"Idempotency-Key": "c"})
+    await service.work()
+    assert (await service.stripe.books())["refunds"] == [], "the second dispute holds it, though the first was won"
+    async with service.pool.acquire() as conn:
+        second = next(one for one in await dispute_store.list_disputes(conn, book=None) if one.id != first.id)
+    await service.stripe.stage(f"disputes/{second.dispute_ref}/close", {"won": False})
+    await hear(service)
+    assert await states(service, placed) == ["lost"]
+    assert (await balance(service, "stripe:disputed"), await balance(service, "house:disputes")) == (0, 4000), "two fees"
+    assert await balance(service, "riders:fares") == 0
 
 
 async def test_refunds_held_by_a_dispute_go_out_once_it_is_won(service: Service) -> None:

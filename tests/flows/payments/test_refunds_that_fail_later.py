@@ -5,6 +5,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+import pytest
 import pytest_asyncio
 
 from app.flows.invariants import find_violations
@@ -85,6 +87,47 @@ async def test_a_refund_that_comes_back_is_taken_back_told_and_sent_again(servic
     assert refund["came_back"] == 2
     found = await reconcile(service.pool, gateway=service.stripe.gateway)
     assert (found.findings, found.movements, found.matched) == ([], 5, 5)
+
+
+async def test_a_refund_no_card_takes_is_settled_another_way_once_and_nothing_is_owed_any_more(service: Service) -> None:
+    placed = await sent_and_bounced(service)
+    (refund,) = await waiting(service)
+    assert refund["may_settle"]
+    path = f"/api/organiser/refunds/{refund['id']}/settle-elsewhere"
+    note = {"note": "Bank transfer on 3 December"}
+    assert (await service.organiser.post(path, json={"note": " \n x"}, headers={"Idempotency-Key": "k0"})).status_code in {400, 422}
+    for _ in range(2):
+        assert (await service.organiser.post(path, json=note, headers={"Idempotency-Key": "k1"})).status_code == 200
+    late = await service.organiser.post(path, json=note, headers={"Idempotency-Key": "k2"})
+    again = await service.organiser.post(path.replace("settle-elsewhere", "send-again"), headers={"Idempotency-Key": "k3"})
+    assert (late.json()["code"], again.json()["code"]) == ("refund_not_failed", "refund_not_failed")
+    assert await waiting(service) == []
+    assert "refund_elsewhere" in await mails_to(service, placed)
+    await service.work()
+    await hear(service)
+    assert len((await service.stripe.books())["refunds"]) == 1, "nothing is sent any more"
+    await assert_sound(service.pool)
+    found = await reconcile(service.pool, gateway=service.stripe.gateway)
+    assert (found.findings, found.matched) == ([], 3)
+    async with service.pool.acquire() as conn:
+        balances = {
+            row["account"]: row["sum"]
+            for row in await conn.fetch("SELECT account, sum(amount_minor)::bigint FROM ledger_entries GROUP BY account")
+        }
+        trail = await conn.fetchval("SELECT detail ->> 'settled_another_way' FROM audit WHERE machine = 'refund' ORDER BY id DESC LIMIT 1")
+        assert trail == note["note"]
+        with pytest.raises(asyncpg.CheckViolationError):
+            await conn.execute("UPDATE refunds SET state = 'submitting' WHERE elsewhere_at IS NOT NULL")
+        async with conn.transaction():
+            await conn.execute("ALTER TABLE ledger_entries DISABLE TRIGGER ALL")
+            await conn.execute(
+                "DELETE FROM ledger_entries WHERE transaction_id IN (SELECT id FROM ledger_transactions WHERE kind = 'refund_elsewhere')"
+            )
+            await conn.execute("ALTER TABLE ledger_entries ENABLE TRIGGER ALL")
+        assert {name[:3] for name in await find_violations(conn)} == {"I01"}
+    assert (balances["riders:fares"], balances["house:bank"]) == (0, -refund["amount_minor"])
+    receipt = await service.http.get(f"{placed['manage_url']}/receipt")
+    assert "another way" in receipt.text
 
 
 async def test_a_refund_that_nobody_answered_for_and_that_came_back_meanwhile_is_posted_both_ways(service: Service) -> None:

@@ -33,9 +33,10 @@ async def read_held(conn: Connection, book: str, currency: str) -> Held:
             WHERE e.book = $1 AND e.currency = $2
         ), coming AS (
             SELECT coalesce(sum(r.amount_minor), 0) AS minor FROM refunds r JOIN payments p ON p.id = r.payment_id
-            WHERE p.book = $1 AND p.currency = $2 AND r.state <> 'succeeded'
+            WHERE p.book = $1 AND p.currency = $2 AND r.state <> 'succeeded' AND r.elsewhere_at IS NULL
         )
-        SELECT (coalesce(-sum(amount_minor) FILTER (WHERE account = 'riders:fares' AND kind IN ('charge', 'refund', 'refund_failed')), 0)
+        SELECT (coalesce(-sum(amount_minor) FILTER (
+                    WHERE account = 'riders:fares' AND kind IN ('charge', 'refund', 'refund_failed', 'refund_elsewhere')), 0)
                 - (SELECT minor FROM coming))::bigint AS kept_minor,
             coalesce(sum(amount_minor) FILTER (WHERE account = 'house:subsidy'), 0)::bigint AS subsidy_minor,
             coalesce(-sum(amount_minor) FILTER (WHERE account = 'operators:payable' AND kind IN ('hire', 'hire_correction')), 0)::bigint
@@ -53,7 +54,8 @@ async def is_money_under_way(conn: Connection, book: str) -> bool:
     found = await conn.fetchval(
         """
         SELECT EXISTS (SELECT FROM payments WHERE book = $1 AND state IN ('submitting', 'unknown', 'needs_action', 'retryable', 'due'))
-            OR EXISTS (SELECT FROM refunds r JOIN payments p ON p.id = r.payment_id WHERE p.book = $1 AND r.state <> 'succeeded')
+            OR EXISTS (SELECT FROM refunds r JOIN payments p ON p.id = r.payment_id
+                WHERE p.book = $1 AND r.state <> 'succeeded' AND r.elsewhere_at IS NULL)
         """,
         book,
     )
