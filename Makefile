@@ -10,7 +10,7 @@ PORT ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test check format rehearse screenshots bench bench-solver bench-pledges soak-money lock
+.PHONY: help setup demo demo-reset test check format rehearse screenshots bench bench-solver bench-pledges bench-march soak-money lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,13 +56,16 @@ rehearse: $(READY) ## Play a whole event through a private stack (ARGS="--riders
 
 bench: bench-solver bench-pledges ## Every benchmark there is
 
-bench-solver: $(READY) ## Measure the solver beside OR-Tools and PyVRP (ARGS="--scales S,T --seeds 1,2")
+bench-solver: $(READY) ## Measure the solver beside OR-Tools and PyVRP (ARGS="--all", ARGS="--rows S,T --seeds 1,2")
 	@$(BIN)/python -c 'import pyvrp' 2>/dev/null \
 		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-bench.lock
 	@$(BIN)/python -m tests.bench.bench_solver $(ARGS)
 
 soak-money: $(READY) ## Charge and refund thousands while workers are killed and Stripe misbehaves (ARGS="--charges 300 --seconds-between-kills 8")
 	@$(BIN)/python -m tests.soak.soak_money $(ARGS)
+
+bench-march: $(READY) ## Sell, charge and dispatch a whole march: 48,000 pledges over 200 origins (ARGS="--scale M" is a small one)
+	@$(BIN)/python -m tests.bench.march $(ARGS)
 
 bench-pledges: $(READY) ## Measure pledges on one hot trip beside an empty route and a one-statement rival (ARGS="--steady-seconds 20")
 	@$(BIN)/python -m tests.bench.pledges $(ARGS)
