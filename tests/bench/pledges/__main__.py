@@ -53,7 +53,7 @@ async def measure(server: EmbeddedPostgres, folder: Path, asked: argparse.Namesp
         say("overload", overload)
         confirmation = await stages.measure_confirmation(world, asked.confirmed, 0)
         say("confirmation", confirmation)
-        crash = await stages.measure_crash(world, sizes, 0, min(3.0, asked.seconds))
+        crash = await stages.measure_crash(world, sizes, riders, min(3.0, asked.seconds))
         say("crash", crash)
         return {
             "rounds": rounds, "of_empty": round(median(r["pledges_per_s"] / r["empty_per_s"] for r in rounds), 2),

@@ -119,6 +119,7 @@ class Load:
         self._statuses: Counter[str] = Counter()
         self._codes: Counter[str] = Counter()
         self._broken = 0
+        self._lost = 0
         self._open = False
         self._until = 0.0
         self._done = asyncio.Event()
@@ -205,6 +206,9 @@ class Load:
             self._broken += 1
         elif wire in self._idle:
             self._idle.remove(wire)
+        self._lost += 1
+        if self._lost >= self.plan.connections:
+            self._done.set()  # the server is gone
         self._end_if_done()
 
     def _end_if_done(self) -> None:

@@ -145,14 +145,14 @@ async def measure_confirmation(world: World, people: int, first: int) -> dict[st
     return {"pledges": people + 21, "seconds": round(took_s, 2), "memory_grown_mb": round(grown_kb / 1024, 1)}
 
 
-async def measure_crash(world: World, sizes: Sizes, first: int, seconds: float) -> dict[str, int]:
+async def measure_crash(world: World, sizes: Sizes, riders: int, seconds: float) -> dict[str, int]:
     """`kill -9` of web and PostgreSQL in the middle of the load: every 201 is in the database afterwards, and the cap is kept."""
-    count = 20_000
-    sale = await hot_trip(world.pool, minimum=200, cap=count // 2)
+    count = min(20_000, riders)
+    sale = await hot_trip(world.pool, minimum=count // 20, cap=count)
     kept = Path(world.folder) / "acknowledged"
     kept.write_bytes(b"")
     async with serving(world) as (web, port):
-        plan = plan_for(sale, port, first=first, count=count, seconds=60, connections=sizes.connections)
+        plan = plan_for(sale, port, first=0, count=count, seconds=60, connections=sizes.connections)
         loading = asyncio.create_task(load(msgspec.structs.replace(plan, acknowledged=str(kept))))
         await asyncio.sleep(seconds)
         await web.kill()
