@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 LOCK_TIMEOUT_MS = 3_000
 STATEMENT_TIMEOUT_MS = 30_000
+CLIENT_CHECK_MS = 2_000  # the server drops a statement nobody waits for any more
 SILENCE_S = 38.0
 """How long a statement may go unanswered: the server itself gives up after STATEMENT_TIMEOUT_MS, so beyond that nobody is there."""
 BUILTIN_TYPES = (bytes, datetime, date, UUID)
@@ -47,33 +48,41 @@ class WatchedConnection(PlainConnection):
                 other.terminate()
 
     @contextmanager
-    def _watched(self) -> Iterator[None]:
+    def watched(self) -> Iterator[None]:
+        """Whatever is asked within is answered in time, or the connection is gone.
+
+        A cancelled statement takes its connection with it: asyncpg would wait for the peer to confirm the cancellation before the pool
+        gets the connection back, and neither a silent peer nor a dead one ever does.
+        """
         watch = asyncio.get_running_loop().call_later(self.silence_s, self._hang_up)
         self.is_waiting = True
         try:
             yield
+        except asyncio.CancelledError:
+            self.terminate()
+            raise
         finally:
             self.is_waiting = False
             watch.cancel()
 
     async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:
         """See asyncpg."""
-        with self._watched():
+        with self.watched():
             return await super().execute(query, *args, timeout=timeout)
 
     async def fetch(self, query: str, *args: object, **more: Any) -> Any:
         """See asyncpg."""
-        with self._watched():
+        with self.watched():
             return await super().fetch(query, *args, **more)
 
     async def fetchrow(self, query: str, *args: object, **more: Any) -> Any:
         """See asyncpg."""
-        with self._watched():
+        with self.watched():
             return await super().fetchrow(query, *args, **more)
 
     async def fetchval(self, query: str, *args: object, **more: Any) -> Any:
         """See asyncpg."""
-        with self._watched():
+        with self.watched():
             return await super().fetchval(query, *args, **more)
 
 
@@ -92,17 +101,20 @@ async def open_pool(dsn: str, *, min_size: int = 2, max_size: int = 10, silence_
         assert isinstance(conn, WatchedConnection)
         conn.companions, conn.silence_s = companions, silence_s
         companions.add(conn)
-        await set_up_connection(conn)
+        with conn.watched():
+            await set_up_connection(conn)
 
     pool: Pool = await asyncpg.create_pool(
         dsn,
         min_size=min_size,
         max_size=max_size,
+        timeout=silence_s,
         init=set_up,
         connection_class=WatchedConnection,
         server_settings={
             "lock_timeout": str(LOCK_TIMEOUT_MS),
             "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+            "client_connection_check_interval": str(CLIENT_CHECK_MS),
             "timezone": "UTC",
             "application_name": "busload",
         },
@@ -113,8 +125,16 @@ async def open_pool(dsn: str, *, min_size: int = 2, max_size: int = 10, silence_
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """One connection, one transaction: commits at the end, rolls back on any exception."""
-    async with pool.acquire() as conn, conn.transaction():
-        yield conn
+    async with pool.acquire() as conn:
+        opened = conn.transaction()
+        await opened.start()
+        try:
+            yield conn
+        except BaseException:
+            with suppress(OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError):  # a lost connection has rolled back
+                await opened.rollback()
+            raise
+        await opened.commit()
 
 
 def to_struct(row: asyncpg.Record, into: type[T]) -> T:

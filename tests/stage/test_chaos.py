@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from app.core.database import open_pool
+from app.core.database import open_pool, transaction
 from app.stage.chaos.disk import NoBoundedDisk, bounded_server, keep_wal_small
 from app.stage.chaos.faults import FAULTS
 from app.stage.chaos.proxy import Cut, DatabaseProxy
@@ -72,6 +72,41 @@ async def test_the_service_waits_once_for_a_database_that_has_fallen_silent_and_
         with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.InterfaceError)):
             await pool.fetchval("SELECT 1")
         assert [await pool.fetchval("SELECT 2") for _ in range(4)] == [2] * 4
+
+
+async def test_a_statement_cancelled_while_the_database_is_silent_gives_its_connection_back(proxy: DatabaseProxy) -> None:
+    async with await open_pool(proxy.dsn, min_size=1, max_size=1, silence_s=0.5) as pool, asyncio.timeout(20):
+        connection = await pool.acquire()
+        proxy.fall_silent()
+        asking = asyncio.create_task(connection.fetchval("SELECT 1"))
+        done, _ = await asyncio.wait({asking}, timeout=0.05)
+        assert not done
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await pool.release(connection)
+        assert await pool.fetchval("SELECT 2") == 2
+
+
+async def test_a_cancelled_transaction_is_rolled_back_and_nothing_hides_the_cancellation(
+    proxy: DatabaseProxy, database: ScratchDatabase
+) -> None:
+    async with await open_pool(proxy.dsn, min_size=1, max_size=1, silence_s=0.5) as pool:
+        is_written = asyncio.Event()
+
+        async def write_and_wait() -> None:
+            async with transaction(pool) as connection:
+                await connection.execute("INSERT INTO terms (version, body, mandate) VALUES ('chaos', 'a text', 'another')")
+                is_written.set()
+                await connection.execute("SELECT pg_sleep(60)")
+
+        writing = asyncio.create_task(write_and_wait())
+        await is_written.wait()
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        assert await pool.fetchval("SELECT 2") == 2
+    assert await count_rows(database) == 0
 
 
 async def test_a_reset_ends_every_connection(proxy: DatabaseProxy) -> None:
