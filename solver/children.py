@@ -60,7 +60,6 @@ class Improved:
 
     draft: Draft
     iterations: int
-    blocked: bool = False  # most neighbourhoods were too large to enumerate
 
 
 @dataclass(frozen=True)

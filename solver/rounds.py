@@ -22,7 +22,11 @@ BOUND_SHARE = 0.3  # of the time limit, at most
 DIVE_SHARE = 0.3
 LOOK_SHARE = 0.06
 SHARPEN_SHARE, SHARPEN_SHARE_MANY = 0.15, 0.06  # few duties leave the improvement time enough
-LONG_SHARE, LONGEST_ROUTE_S = 0.7, 600.0
+LONG_SHARE, LONGEST_ROUTE_S = 0.25, 60.0
+MANY_LEFT, MANY_SHARE = 0.2, 0.05  # of the time for each step of the bound, where routes have many stops and it is far off anyway
+MANY_PATHS = 20_000
+LONGEST_RUIN_S = 30.0
+MOST_PAIRED = 13.0  # stops of two duties: 2 to that power sets of stops are several times what a neighbourhood may have
 WHOLE_SHARE = 0.35  # for a proof over millions of paths, which cannot be hurried once begun
 SLICE_S = 1.5
 PROOF_SHARE = 0.3  # of a re-solve's time, kept for the bound
@@ -64,19 +68,28 @@ class SearchLike(Protocol):
     def by_iterations(self) -> int | None: ...
 
 
+def many_stops(draft: Draft) -> bool:
+    """Whether the sets of stops of two average duties are far too many to enumerate."""
+    return 2 * sum(len(duty.stops) for duty in draft.duties) > MOST_PAIRED * max(1, len(draft.duties))
+
+
 class Rounds:
     """One campaign."""
 
     def __init__(self, search: SearchLike, crew: Crew) -> None:
         self.search, self.crew, self.instance = search, crew, search.instance
         self.round = 0
-        self.routed = False
+        self.many = many_stops(search.best)
         self.own: list[Draft] = []
 
     def run(self) -> None:
         """Until the search is over."""
         if self.search.opening.published is None:
-            if self.search.by_iterations() is None:  # a first look, which also tells whether routes can be enumerated at all
+            if self.many:  # the bound is far off there, and short
+                self.route_long()
+                if self.search.by_iterations() is None:
+                    self.improve_until(MANY_LEFT * self.search.remaining_s())
+            elif self.search.by_iterations() is None:  # a first look, which also tells whether routes can be enumerated at all
                 self.improve_until((1 - LOOK_SHARE) * self.search.remaining_s(), rounds=1)
             self.openings()
             self.prove()
@@ -135,20 +148,21 @@ class Rounds:
         draft = search.best
         search.bounded = frozenset(party for duty in draft.duties for party in duty.parties)
         timed = search.by_iterations() is None
-        bound_s, dive_s = (share * limit if timed else UNHURRIED_S for share in (BOUND_SHARE, DIVE_SHARE))
-        whole_s = WHOLE_SHARE * limit if timed else UNHURRIED_S
+        shares = (MANY_SHARE, MANY_SHARE, MANY_SHARE) if self.many else (BOUND_SHARE, DIVE_SHARE, WHOLE_SHARE)
+        bound_s, dive_s, whole_s = (share * limit if timed else UNHURRIED_S for share in shares)
         patience = limit if timed else UNHURRIED_S  # these jobs end by themselves, but not to the second
-        proof = [(Job("bound", {"draft": draft, "seconds": bound_s}), patience)]
+        proof = [(Job("bound", {"draft": draft, "seconds": bound_s, "most": MANY_PATHS if self.many else None}), patience)]
         later = [(Job("whole", {"draft": draft, "seconds": whole_s}), patience)]
         others: list[tuple[Job, float]] = []
         if search.opening.published is None:
-            if self.instance.symmetric:
+            if self.instance.symmetric and not self.many:
                 proof.append((Job("dive", {"draft": draft, "seconds": dive_s}), patience))
-            elif timed:
+            elif timed and not self.many:
                 route_s = max(0.1, min(ROUTE_S, limit / 10))
                 others = [(Job("route", {"seconds": route_s, "improve": True}), route_s)]
         sharpen_s = limit * (SHARPEN_SHARE if len(draft.duties) < SECTOR_DUTIES else SHARPEN_SHARE_MANY) if timed else UNHURRIED_S
-        proof.append((Job("sharpen", {"draft": draft, "seconds": sharpen_s}), patience))
+        if not self.many:
+            proof.append((Job("sharpen", {"draft": draft, "seconds": sharpen_s}), patience))
         proof += later
         self.work_off([proof, others] if search.threads > 1 else [others + proof])
 
@@ -187,7 +201,8 @@ class Rounds:
         piece = Slice(seconds=seconds, iterations=share, seed=(self.search.seed * 1009 + self.round) * 64 + seat)
         opening = self.search.opening
         arguments = {"draft": draft, "piece": piece, "count": count, "fixed": opening.fixed if fixed else 0, "published": opening.published}
-        return Job("improve", arguments)
+        many = self.many and opening.published is None
+        return Job("ruin" if many and self.instance.symmetric and not self.instance.minute_minor else "improve", arguments)
 
     def wait(self, collect: Callable[[int, Answer], None]) -> None:
         """Passes on answers until every child is idle or the search is over."""
@@ -219,7 +234,8 @@ class Rounds:
         results: list[Improved | None] = [None] * len(parts)
         whole = len(parts) == 1 or parts[0][1] is None
         cap = search.by_iterations()
-        seconds = max(0.1, min(SLICE_S, search.remaining_s() - left_s)) if cap is None else None
+        longest = LONGEST_RUIN_S if self.many else SLICE_S  # the former cools down over its slice
+        seconds = max(0.1, min(longest, search.remaining_s() - left_s)) if cap is None else None
 
         def collect(seat: int, answer: Answer) -> None:
             if isinstance(answer.value, Improved):
@@ -234,18 +250,15 @@ class Rounds:
             )
         self.wait(collect)
         search.iterations += sum(result.iterations for result in results if result is not None)
-        if any(result is not None and result.blocked for result in results):
-            self.route_long()
         if whole:
             self.keep_copies(parts, results)
         else:
             self.merge(parts, results)
 
     def route_long(self) -> None:
-        """Once, where routes have too many stops to enumerate: the routing library for most of the time that is left."""
-        if self.routed or self.search.opening.fixed or self.search.by_iterations() is not None:
+        """Once, where routes have too many stops to enumerate: the routing library for a good part of the time."""
+        if self.search.opening.fixed or self.search.by_iterations() is not None:
             return
-        self.routed = True
         seconds = min(LONGEST_ROUTE_S, LONG_SHARE * self.search.remaining_s())
         self.work_off([[(Job("route", {"seconds": seconds, "improve": True}), seconds)]])
 

@@ -15,6 +15,7 @@ from solver.plan import Plan
 from solver.pool import TooManyPaths
 from solver.published import Published
 from solver.routing import routing_draft
+from solver.ruin import Ruin
 from solver.sharpen import MOST_CELLS, Sharp
 from solver.withdrawals import Withdrawal, do_without
 
@@ -43,6 +44,7 @@ class Desk:
             "whole": self.whole,
             "exact": self.exact,
             "improve": self.improve,
+            "ruin": self.ruin,
             "withdraw": self.withdraw,
         }
         return methods[job.name](**job.arguments)
@@ -51,11 +53,11 @@ class Desk:
         """A draft by the routing library."""
         return routing_draft(self.gate, seconds, improve=improve)
 
-    def bound(self, draft: Draft, seconds: float) -> BoundNote | None:
+    def bound(self, draft: Draft, seconds: float, most: int | None = None) -> BoundNote | None:
         """The bound for serving exactly the parties of a draft, and columns for a dive; None where paths are too many for one."""
         parties = [party for duty in draft.duties for party in duty.parties]
         needs, start = needs_of(self.instance, parties), [column_of(self.instance, duty) for duty in draft.duties]
-        most = round(min(MOST_PATHS, max(FEWEST_PATHS, PATHS_PER_S * seconds)))
+        most = most or round(min(MOST_PATHS, max(FEWEST_PATHS, PATHS_PER_S * seconds)))
         before, work = self._work, Bound(self.instance, needs, most=most, partial=True)
         self._work = work
         if before is not None and before.whole and before.best is not None:
@@ -131,6 +133,11 @@ class Desk:
                 told = time.monotonic()
                 self.note(better)
 
-        before = self._improver.stats["too large"]
         best, iterations = self._improver.run(draft, piece, tell)
-        return Improved(best, iterations, blocked=2 * (self._improver.stats["too large"] - before) > iterations)
+        return Improved(best, iterations)
+
+    def ruin(self, draft: Draft, piece: Slice, count: Ints | None, fixed: int, published: Published | None) -> Improved:
+        """A better draft within a slice, for routes of many stops."""
+        del published  # routes of many stops are not held to what was published
+        count = self.instance.rates.count if count is None else count
+        return Improved(*Ruin(self.gate).run(draft, piece, count=count, fixed=fixed, on_better=self.note))

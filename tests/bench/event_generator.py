@@ -10,6 +10,8 @@ Distributions (all from one `numpy` generator seeded with (scale, seed)):
 - vehicles: seven sizes from 16 to 75 seats; operators sit near towns; fleets are log-normal (sigma 0.6); each operator has its
   own price level, uniform from 0.82 to 1.25 on the call-out and 0.9 to 1.15 on the rest;
 - travel: straight line x 1.3, at 28 to 85 km/h rising with distance, the same both ways, whole minutes;
+- scale C (collection) is another kind of problem: one town of 25 km, small buses of 8 to 29 seats, up to 40 stops a leg, a minute at
+  each, everybody within 45 minutes of the direct ride;
 - ride limit: the direct ride plus 25 minutes, or up to 1.6 times it, at most 90 minutes more; 5 minutes at each stop.
 """
 
@@ -24,6 +26,7 @@ SCALES: dict[str, Scale] = {  # riders, stops, vehicles, operators, towns, radiu
     "T": (400, 30, 30, 8, 12, 160.0),
     "M": (1_500, 60, 60, 12, 20, 200.0),
     "L": (48_000, 600, 1_200, 135, 200, 430.0),
+    "C": (200, 100, 25, 5, 5, 25.0),
 }
 SIZES = (
     (16, 18_000, 160),
@@ -34,9 +37,14 @@ SIZES = (
     (57, 48_000, 260),
     (75, 66_000, 330),
 )
-SHARES = {"S": (0.25, 0.2, 0.15, 0.2, 0.12, 0.08, 0.0), "L": (0.02, 0.05, 0.06, 0.26, 0.28, 0.26, 0.07)}
+SHARES = {
+    "S": (0.25, 0.2, 0.15, 0.2, 0.12, 0.08, 0.0),
+    "L": (0.02, 0.05, 0.06, 0.26, 0.28, 0.26, 0.07),
+    "C": (0.55, 0.45, 0.0, 0.0, 0.0, 0.0, 0.0),
+}
 USUAL_SHARES = (0.10, 0.12, 0.12, 0.22, 0.22, 0.17, 0.05)
 ARRIVE_S, LEAVE_S, DWELL_S = 64_800, 81_000, 300
+MAX_STOPS, MAX_STOPS_COLLECTION = 6, 40
 Floats = NDArray[np.float64]
 
 
@@ -80,7 +88,13 @@ def event_problem(scale: str, seed: int) -> dict[str, Any]:
         "currency": "EUR",
         "venue": {"id": "venue", **spot[0], "arrive_by_s": ARRIVE_S, "return_departs_s": LEAVE_S},
         "stops": [
-            {"id": ids[i], "name": f"Stop {i}", **spot[i], "dwell_s": DWELL_S, "max_ride_s": ride_limit_s(secs[0][i])}
+            {
+                "id": ids[i],
+                "name": f"Stop {i}",
+                **spot[i],
+                "dwell_s": 60 if scale == "C" else DWELL_S,
+                "max_ride_s": secs[0][i] + 2700 if scale == "C" else ride_limit_s(secs[0][i]),
+            }
             for i in range(1, stop_count + 1)
         ],
         "depots": [{"id": f"d{o + 1}", **spot[stop_count + 1 + o]} for o in range(operators)],
@@ -96,7 +110,7 @@ def event_problem(scale: str, seed: int) -> dict[str, Any]:
                 "break_s": 0,
             }
         },
-        "limits": {"max_stops": 6},
+        "limits": {"max_stops": MAX_STOPS_COLLECTION if scale == "C" else MAX_STOPS},
         "weights": {"rider_minute_minor": 0},
         "matrix": {"ids": ids, "duration_s": secs, "distance_m": metres},
     }

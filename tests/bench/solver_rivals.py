@@ -1,8 +1,9 @@
 """One solver on one problem file in a process of its own: `python -m tests.bench.solver_rivals WHO problem.json SECONDS plan.json`.
 
-WHO is busload, ortools (plain routing: PATH_CHEAPEST_ARC and guided local search) or pyvrp; the last two get boarding groups
-of at most 16 seats, on which they are exact for plain problems. Prints one JSON object: cost, gap, bound, status, persons,
-seconds, peak memory of all processes together in MB, faults by the independent checker.
+WHO is busload, ortools (plain routing: PATH_CHEAPEST_ARC and guided local search), pyvrp, or one of the last two with `-sectors`
+(two_phase.py); they get boarding groups of at most 16 seats, on which they are exact for plain problems. Prints one JSON object:
+cost, gap, bound, status, persons, seconds, seconds to the first plan, peak memory of all processes together in MB, faults by the
+independent checker.
 """
 
 import json
@@ -21,6 +22,7 @@ from solver.draft import Draft, Duty, make_duty, needed_stops
 from solver.instance import Instance, Ints
 from solver.routing import Group, boarding_groups, route, whole_fleet
 from solver.writing import write_plan
+from tests.bench.two_phase import answer_in_parts
 
 
 def by_ortools(gate: Gate, seconds: float) -> Draft:
@@ -92,15 +94,22 @@ def by_pyvrp(gate: Gate, seconds: float) -> Draft:
     return admit(gate, duties, [party for party in range(len(instance.riders)) if party not in seated])
 
 
+RIVALS = {"ortools": by_ortools, "pyvrp": by_pyvrp}
+
+
 def run(who: str, source: Path, seconds: float, out: Path, threads: int) -> dict[str, object]:
     """Solves, checks and measures."""
     problem = solver.load_problem(source)
     started = time.monotonic()
+    first_s: float | None = None
     if who == "busload":
-        plan = solver.solve(problem, solver.TimeLimit(seconds), seed=1, threads=threads).plan
+        result = solver.solve(problem, solver.TimeLimit(seconds), seed=1, threads=threads)
+        plan, first_s = result.plan, result.history[0].seconds
+    elif who.endswith("-sectors"):
+        plan = answer_in_parts(RIVALS[who.removesuffix("-sectors")], problem, seconds, threads)
     else:
         gate = Gate(Instance(problem))
-        draft = (by_ortools if who == "ortools" else by_pyvrp)(gate, seconds)
+        draft = RIVALS[who](gate, seconds)
         plan = write_plan(gate, draft, bound=None, optimal=False, seconds=0.0)
     took = time.monotonic() - started
     out.write_bytes(solver.encode_plan(plan))
@@ -113,6 +122,7 @@ def run(who: str, source: Path, seconds: float, out: Path, threads: int) -> dict
         "status": plan.status,
         "persons": sum(persons[party] for party in plan.served_parties),
         "seconds": round(took, 2),
+        "first_plan_s": first_s,
         "memory_mb": round(own + threads * children if who == "busload" else own),
         "faults": len(solver.check_plan(problem, plan)),
     }

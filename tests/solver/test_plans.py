@@ -17,6 +17,7 @@ from solver.instance import Instance
 from solver.routing import routing_draft
 from solver.start import greedy_draft
 from solver.writing import write_plan
+from tests.bench.event_generator import event_problem
 from tests.solver.events import problem
 
 change = msgspec.structs.replace
@@ -112,3 +113,12 @@ def test_each_reason_to_stay_behind() -> None:
         plan = solver.solve(case, solver.TimeLimit(0.1)).plan
         assert [entry.reason for entry in plan.unserved] == [reason]
         assert solver.check_plan(case, plan) == []
+
+
+def test_collection_by_small_buses_is_improved_by_strings_and_repeats_itself() -> None:
+    told = solver.parse_problem(event_problem("C", 3))
+    plans = [solver.solve(told, solver.IterationLimit(150), seed=3) for _ in range(2)]
+    assert plans[0].plan.duties == plans[1].plan.duties
+    assert solver.check_plan(told, plans[0].plan) == []
+    assert plans[0].plan.cost_minor < plans[0].history[0].cost_minor
+    assert plans[0].plan.bound_minor
