@@ -10,6 +10,7 @@ from collections.abc import Callable
 from solver.admit import Gate, admit
 from solver.children import Crew
 from solver.draft import Draft
+from solver.floor import floor_minor
 from solver.instance import Instance
 from solver.opening import Opening, greedy_opening
 from solver.plan import Plan
@@ -85,6 +86,8 @@ class Search:
         wishes = published.wishes(self.best.duties, self.opening.vehicles) if published else []
         served = {party for duty in self.best.duties for party in duty.parties}
         bound = self.bound if self.bounded <= served else None
+        if bound is None and self.best.duties:
+            bound = floor_minor(self.instance, served)
         return write_plan(self.gate, self.best, bound=bound, optimal=self.optimal, seconds=seconds, wishes=wishes)
 
     def over(self) -> bool:
