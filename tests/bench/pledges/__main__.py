@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import resource
 import tempfile
 from pathlib import Path
@@ -98,7 +99,8 @@ def write_page(found: dict[str, Any], asked: argparse.Namespace, missed: list[st
     lines = [
         where_and_when("make bench-pledges"),
         f"One trip, {asked.connections} connections, one web process, PostgreSQL with fsync; load generator and server on one machine,",
-        "shared with other work, so the ratios count. A pledge: session, idempotency key, rules, audit row, mail and its job, threshold.",
+        f"load average {found['load_before']} before it began, so the ratios count.",
+        "A pledge: session, idempotency key, rules, audit row, mail and its job, threshold.",
         "The rival is pgbench with one prepared statement (counter, pledge, job): no HTTP, audit, mail or rules.",
         "",
         table(["round", "empty POST/s", "rival/s", "pledges/s", "of empty", "of rival"], rows),
@@ -120,8 +122,9 @@ def main() -> int:
     asked = read_arguments()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 65_536)), hard))
+    busy = round(os.getloadavg()[0], 1)  # what else this machine was doing: pledges wait for the processor more often than the rivals do
     with durable_server() as server, tempfile.TemporaryDirectory() as folder:
-        found = asyncio.run(measure(server, Path(folder), asked))
+        found = {**asyncio.run(measure(server, Path(folder), asked)), "load_before": busy}
     missed = missed_bars(found, asked.times)
     if not asked.keep:
         write_page(found, asked, missed)
