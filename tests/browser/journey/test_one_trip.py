@@ -79,7 +79,7 @@ async def pledge_by_typing_a_card(scene: Scene, rider: BrowserContext) -> Page:
     await page.get_by_label("Name on card").fill("Ada Lovelace")
     await page.get_by_role("button", name="Save card").click()
     await page.wait_for_url(re.compile(r"/p/[^/]+(/card-saved.*)?$"))
-    await expect(page.locator("main")).to_contain_text("Card saved", timeout=DONE_MS)
+    await expect(page.locator("main")).to_contain_text("Visa 4242 saved", timeout=DONE_MS)
     return page
 
 
