@@ -17,6 +17,7 @@ from app.domain.fleet import store
 from app.domain.fleet.model import Availability, Depot, Driver, PayTerms, RateCard, SpanKind, Vehicle
 
 MAX_MINOR = 100_000_000
+MAX_VAT_BP = 5_000
 LONGEST_PLATE = 20
 CODE_OF_CURRENCY = 3
 MAX_LAT, MAX_LON = 90, 180
@@ -54,6 +55,19 @@ async def set_pay_terms(pool: Pool, operator_id: UUID, terms: PayTerms, *, actor
         if not await store.set_pay_terms(conn, operator_id, terms):
             raise NotFound("There is no such operator.", code="unknown_operator")
         await record_change(conn, "operator", operator_id, "pay terms", {"vat_bp": terms.vat_bp, "reserve_bp": terms.reserve_bp})
+
+
+async def set_vat(pool: Pool, operator_id: UUID, *, vat_bp: int, actor: str) -> PayTerms:
+    """The tax an operator says is contained in its hires, basis points; for duties that end from now on. Its reserve stays. Invalid."""
+    if not 0 <= vat_bp <= MAX_VAT_BP:
+        raise Invalid.field("vat_percent", f"The rate is a percentage from 0 to {MAX_VAT_BP // 100}.")
+    async with transaction(pool) as conn:
+        await act_as(conn, actor, "tax rate set")
+        terms = await store.set_vat(conn, operator_id, vat_bp)
+        if terms is None:
+            raise NotFound("There is no such operator.", code="unknown_operator")
+        await record_change(conn, "operator", operator_id, "pay terms", {"vat_bp": terms.vat_bp, "reserve_bp": terms.reserve_bp})
+        return terms
 
 
 async def add_depot(pool: Pool, *, operator_id: UUID, name: str, lat: float, lon: float, actor: str) -> Depot:

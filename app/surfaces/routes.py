@@ -22,6 +22,7 @@ from app.surfaces.organiser import (
     money_pages,
     payout_api,
     payout_pages,
+    payouts_waiting,
     review_pages,
 )
 from app.surfaces.organiser import pages as organiser_pages
@@ -73,6 +74,7 @@ ROUTES: list[ControllerRouterHandler] = [
     *doctor.ROUTES,
     *payout_api.ROUTES,
     *payout_pages.ROUTES,
+    *payouts_waiting.ROUTES,
     *operator_api.ROUTES,
     *fleet_api.ROUTES,
     *operator_pages.ROUTES,

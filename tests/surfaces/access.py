@@ -84,6 +84,7 @@ _LINES: dict[frozenset[str], str] = {
         POST /api/organiser/disputes/{dispute_id:uuid}/answer | POST /api/organiser/refunds/{refund_id:uuid}/send-again
         POST /api/organiser/refunds/{refund_id:uuid}/settle-elsewhere
         GET /api/organiser/reconciliation | POST /api/organiser/reconciliation
+        GET /api/organiser/payouts | GET /organiser/payouts
         GET /organiser/money | POST /organiser/money/reconcile | GET /organiser/money/reconciliation.csv
         GET /organiser/events/{code:str}/money/{table:str} | GET /organiser/events/{code:str}/ledger
         GET /organiser/ledger/{transaction_id:uuid} | POST /organiser/refunds/{refund_id:uuid}/send-again
@@ -114,6 +115,7 @@ _LINES: dict[frozenset[str], str] = {
         POST /operator/vehicles/{vehicle_id:uuid}/availability/{span_id:uuid}/remove | POST /operator/drivers
         POST /operator/drivers/{driver_id:uuid}/active
         GET /api/operator/statements/{duty_id:uuid} | POST /api/operator/payout-account | POST /operator/payout-account
+        PUT /api/operator/vat | POST /operator/vat
         GET /operator/statements/{duty_id:uuid} | GET /operator/statements/{duty_id:uuid}/statement.pdf
     """,
     PARTNERS: """

@@ -78,6 +78,13 @@ async def set_pay_terms(conn: Connection, operator_id: UUID, terms: PayTerms) ->
     return bool(changed)
 
 
+async def set_vat(conn: Connection, operator_id: UUID, vat_bp: int) -> PayTerms | None:
+    """The tax contained in hires from now on; returns how the operator is paid then, None when there is no such operator."""
+    return await fetch_maybe(
+        conn, PayTerms, "UPDATE operators SET vat_bp = $2 WHERE id = $1 RETURNING vat_bp, reserve_bp", operator_id, vat_bp
+    )
+
+
 async def add_depot(conn: Connection, depot: Depot) -> None:
     """Stores a new depot."""
     await conn.execute(

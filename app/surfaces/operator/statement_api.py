@@ -4,12 +4,14 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import get, post
+from litestar import get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from app.core.database import Pool
+from app.domain.fleet.model import PayTerms
 from app.domain.payments.gateway import PaymentGateway
+from app.flows.keep_fleet import MAX_VAT_BP, set_vat
 from app.flows.onboard_payee import open_onboarding
 from app.settings import Settings
 from app.surfaces.operator.reading import choose_operator, read_operators
@@ -19,6 +21,13 @@ from app.surfaces.statements.views import AccountView, OnboardingView, Statement
 from app.web.actors import CurrentActor
 
 Month = Annotated[str | None, QueryParameter(name="month", required=False, description="Such as 2026-11, UTC; all without one.")]
+
+
+class SetVat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The tax contained in your hire prices, basis points (1900 is 19 %); `operator_id` only if you act for several companies."""
+
+    vat_bp: Annotated[int, msgspec.Meta(ge=0, le=MAX_VAT_BP)]
+    operator_id: UUID | None = None
 
 
 class OpenAccount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,4 +74,10 @@ async def open_account(
     return OnboardingView(url=url)
 
 
-ROUTES = [list_statements, show_statement, show_accounts, open_account]
+@put("/api/operator/vat", tags=["operator"])
+async def put_vat(data: JSONBody[SetVat], pool: NamedDependency[Pool], actor: CurrentActor) -> PayTerms:
+    """Says which tax your hire prices contain; statements of duties that end from now on show it."""
+    return await set_vat(pool, choose_operator(actor, data.operator_id), vat_bp=data.vat_bp, actor=actor.audit_name)
+
+
+ROUTES = [list_statements, show_statement, show_accounts, open_account, put_vat]

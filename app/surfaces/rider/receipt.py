@@ -38,7 +38,7 @@ WHY = {
 }
 ON_ITS_WAY = frozenset({RefundState.DUE, RefundState.SUBMITTING, RefundState.UNKNOWN})
 LEGS = {("outbound", "return"): "There and back", ("outbound",): "There only", ("return",): "Back only"}
-PRIVATE = {"cache-control": "private, no-store", "x-robots-tag": "noindex"}
+PRIVATE = {"cache-control": "no-store", "x-robots-tag": "noindex"}
 
 
 class ReceiptLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -54,7 +54,7 @@ PAGES: dict[str, set[str]] = {
     "organiser": {
         "/organiser", "/organiser/events/new", "/organiser/events/{code:str}", "/organiser/events/{code:str}/dispatch", "/organiser/events/{code:str}/review",
         "/organiser/events/{code:str}/money", "/organiser/events/{code:str}/ledger", "/organiser/money",
-        "/organiser/ledger/{transaction_id:uuid}", "/organiser/trips/{code:str}", "/organiser/events/{code:str}/payouts",
+        "/organiser/payouts", "/organiser/ledger/{transaction_id:uuid}", "/organiser/trips/{code:str}", "/organiser/events/{code:str}/payouts",
     },
     "partner": {
         "/partner/{code:str}", "/partner/{code:str}/events/{event:str}", "/partner/{code:str}/keys", "/partner/{code:str}/webhooks",

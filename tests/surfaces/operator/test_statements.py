@@ -68,6 +68,15 @@ async def test_an_operator_sets_up_its_account_is_paid_and_reads_its_statement(d
     [account] = await read(desk.operator, "/api/operator/payout-account")
     assert account["state"] == "not_started"
     await yard.sweep()
+    waiting = await read(desk.service.organiser, "/api/organiser/payouts")
+    assert [(one["kind"], one["is_stuck"]) for one in waiting if one["is_stuck"]] == [("hire", True)]
+    assert "no account at Stripe" in waiting[0]["why"]
+    assert {one["payee"] for one in waiting} == {
+        statement["operator"] for statement in await read(desk.operator, "/api/operator/statements")
+    }
+    page = (await desk.service.organiser.get("/organiser/payouts")).text
+    assert all(one["event_code"] in page for one in waiting)
+    assert "no account at Stripe" in page
     assert "Set up payments" in (await desk.operator.get("/operator/statements")).text
     await onboarded(desk, desk.operator, "/api/operator/payout-account", {}, f"/operator/statements?back={yard.world.operator_id}")
     [account] = await read(desk.operator, "/api/operator/payout-account")
@@ -139,3 +148,36 @@ async def test_a_partner_reads_its_share_and_is_paid_once_the_book_is_closed(des
     paper = await desk.partner.get(f"{desk.partner_path}/{share['event_code']}/statement.pdf")
     assert paper.content[:5] == b"%PDF-"
     assert "The Club" in (await desk.partner.get(f"{desk.partner_path}.csv")).text
+
+
+async def test_an_operator_says_which_tax_its_prices_contain_and_its_reserve_stays(desk: Desk) -> None:
+    operator_id = desk.yard.world.operator_id
+    before = await desk.service.pool.fetchrow("SELECT vat_bp, reserve_bp FROM operators WHERE id = $1", operator_id)
+    assert before is not None
+    await desk.operator.get("/sign-in/none")
+    desk.operator.headers["x-csrf-token"] = desk.operator.cookies["busload_csrf"]
+    csrf = {"operator_id": str(operator_id), "vat_percent": "7,7"}
+    try:
+        answer = await desk.operator.post("/operator/vat", data=csrf, follow_redirects=False)
+        assert answer.status_code == 303, answer.text
+        assert 'value="7.7"' in (await desk.operator.get("/operator/statements")).text
+        answer = await desk.operator.put("/api/operator/vat", json={"vat_bp": 2_000})
+        assert answer.json() == {"vat_bp": 2_000, "reserve_bp": before["reserve_bp"]}
+        for wrong in ("ninety", "51", "-1", "19.005"):
+            refused = await desk.operator.post("/operator/vat", data={**csrf, "vat_percent": wrong})
+            assert (refused.status_code, "field-error" in refused.text) == (422, True), wrong
+        assert (await desk.operator.put("/api/operator/vat", json={"vat_bp": 5_001})).status_code in {400, 422}
+        stranger = await desk.operator.post("/operator/vat", data={**csrf, "operator_id": str(uuid4())})
+        assert stranger.status_code == 404
+        told = await desk.service.pool.fetch(
+            "SELECT (detail ->> 'vat_bp')::int AS vat_bp FROM audit WHERE machine = 'operator' AND subject_id = $1 ORDER BY id", operator_id
+        )
+        assert [row["vat_bp"] for row in told][-2:] == [770, 2_000]
+    finally:
+        await desk.service.pool.execute("UPDATE operators SET vat_bp = $2 WHERE id = $1", operator_id, before["vat_bp"])
+
+
+async def test_organisers_see_what_waits_over_all_events_and_why(desk: Desk) -> None:
+    assert await read(desk.service.organiser, "/api/organiser/payouts") == [], "everything of this desk is paid by now"
+    assert "Nothing waits" in (await desk.service.organiser.get("/organiser/payouts")).text
+    assert (await desk.operator.get("/api/organiser/payouts")).status_code == 403

@@ -200,6 +200,21 @@ async def list_payouts_in_book(conn: Connection, book: str) -> list[Payout]:
     )
 
 
+async def list_unsettled_payouts(conn: Connection, *, limit: int = 500) -> list[Payout]:
+    """Everything not paid yet over all books: what waits for somebody first, then by the day it is due."""
+    return await fetch_all(
+        conn,
+        Payout,
+        """
+        SELECT id, kind, reference, payee_id, book, currency, owed_minor, amount_minor, state, waits_for, account_ref, transfer_ref,
+            not_before_at, attempts, submitted_at, settled_at, error_code, created_at
+        FROM payouts WHERE state IN ('due', 'submitting', 'unknown', 'failed')
+        ORDER BY (waits_for = '' AND state <> 'failed'), not_before_at, id LIMIT $1
+        """,
+        limit,
+    )
+
+
 async def list_waiting_payouts(conn: Connection, payee_id: UUID) -> list[UUID]:
     """A payee's payouts that are due and past their day."""
     rows = await conn.fetch(
