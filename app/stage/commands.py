@@ -11,6 +11,7 @@ from rich.console import Console
 
 from app.core.log import set_up_logging
 from app.settings import SettingsFaulty
+from app.stage.chaos.director import ChaosPlan
 from app.stage.demo import play_demo
 from app.stage.errors import StageError
 from app.stage.rehearsal.rehearse import run_rehearsal
@@ -67,13 +68,15 @@ def rehearse(
     try:
         report, broken = asyncio.run(
             run_rehearsal(
-                riders=riders, seed=seed, url=url, console=console, kill_worker=kill_worker, rough=rough, inbox_url=inbox, chaos=chaos
+                riders=riders, seed=seed, url=url, console=console, kill_worker=kill_worker, rough=rough, inbox_url=inbox,
+                chaos=ChaosPlan() if chaos else None,
             )
         )  # fmt: skip
     except StageError as error:
         fail("\n".join([str(error), *getattr(error, "__notes__", [])]))
     if broken is not None:
         console.print(f"broke and recovered: {broken.faults}; slowest recoveries, s: {broken.slowest_recovery_s}", highlight=False)
+        console.print(f"acknowledged writes looked for in the database: {broken.acknowledged:,}", highlight=False)
         for name in broken.skipped:
             console.print(f"skipped, not possible here: {name}", highlight=False)
     if as_json:

@@ -183,7 +183,8 @@ EXCEPTION_HANDLERS: dict[Any, Any] = {
     asyncpg.LockNotAvailableError: on_database_busy,
     asyncpg.DeadlockDetectedError: on_database_busy,
     asyncpg.QueryCanceledError: on_database_busy,
-    asyncpg.TooManyConnectionsError: on_database_busy,
+    asyncpg.InsufficientResourcesError: on_database_busy,  # its disk or memory is full, or it has no connection left
+    asyncpg.PostgresSystemError: on_database_lost,
     asyncpg.CannotConnectNowError: on_database_busy,
     asyncpg.PostgresConnectionError: on_database_lost,
     asyncpg.CrashShutdownError: on_database_lost,

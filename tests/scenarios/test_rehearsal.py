@@ -10,8 +10,11 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from app.stage.rehearsal.auditing import Money, check_books, check_doctor, check_ledger
+from app.stage.chaos.director import ChaosPlan
+from app.stage.chaos.faults import FAULTS
+from app.stage.rehearsal.auditing import Money, check_books, check_doctor, check_ledger, check_promises
 from app.stage.rehearsal.calling import Caller
+from app.stage.rehearsal.promises import PromisedPledge
 from app.stage.rehearsal.rehearse import run_rehearsal
 from app.stage.rehearsal.report import Notes, Report, print_report
 from tests.support.fake_stripe import FakeStripe
@@ -47,6 +50,48 @@ async def test_a_short_rehearsal_with_its_worker_killed_mid_charge_goes_all_the_
     assert report.unserved_people <= report.riders * 0.05
     assert report.payouts == 2 * report.duties  # the hire, and its reserve two weeks later
     assert report.paid_out_minor["USD"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_a_short_rehearsal_with_every_fault_loses_nothing_and_charges_nobody_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)  # a server of its own, which may be killed and whose disk may be full
+    report, broken = await run_rehearsal(riders=40, seed=1, url=None, console=a_console(), chaos=ChaosPlan(at_most=1, silence_s=4))
+    assert report.violations == {}
+    assert broken is not None
+    assert broken.not_recovered == []
+    assert broken.faults == dict.fromkeys(set(FAULTS) - set(broken.skipped), 1)
+    assert set(broken.skipped) <= {"disk full"}  # where no file system can be mounted
+    assert broken.acknowledged > report.pledges > 0
+    assert report.check_ins > 0
+    assert report.payouts == 2 * report.duties
+
+
+async def test_acknowledged_writes_that_are_not_there_are_named(service: Service) -> None:
+    placed = (await service.pledged(await service.trip(await service.event()), email="ada@example.org"))["pledge"]
+    trip_id = str(await service.pool.fetchval("SELECT trip_id FROM pledges WHERE id = $1", placed["id"]))
+    as_asked = PromisedPledge(id=placed["id"], trip_id=trip_id, email="ada@example.org", seats=1, wheelchairs=0)
+    notes, lost = Notes(), str(uuid4())
+    notes.promises.pledges.append(as_asked)
+    await check_promises(service.pool, notes)
+    assert notes.details == {}
+
+    notes.promises.pledges += [msgspec.structs.replace(as_asked, seats=2), msgspec.structs.replace(as_asked, id=lost)]
+    notes.promises.withdrawn.append(placed["id"])
+    notes.promises.accepted.append(lost)
+    notes.promises.declined.append(lost)
+    notes.promises.checked_in.append(lost)
+    await check_promises(service.pool, notes)
+    assert sorted(notes.details["acknowledged writes survive"]) == sorted(
+        [
+            f"pledge {placed['id']} was answered with 201 and is not there as it was asked for",
+            f"pledge {lost} was answered with 201 and is not there as it was asked for",
+            f"pledge {placed['id']} was withdrawn and is active",
+            f"offer {lost} was accepted and is gone",
+            f"offer {lost} was declined and is gone",
+            f"check-in {lost} was taken and is not there",
+        ]
+    )
 
 
 def test_the_report_has_exactly_the_keys_that_were_promised() -> None:

@@ -15,7 +15,7 @@ import msgspec
 from app.core.database import set_up_connection
 from app.domain.notifications.service import queue_mail
 from app.stage.chaos.faults import Fault, faults_for
-from app.stage.private_stack import PrivateStack
+from app.stage.private_stack import CHAOS_SILENCE_S, PrivateStack
 
 RECOVERY_S = 60.0
 SHORT_PAUSE_S = 0.5
@@ -23,6 +23,14 @@ PAUSES_S = (2.0, 6.0)
 POLL_S = 0.1
 ANSWER_S = 5.0
 FAILURES_MEANWHILE = (OSError, TimeoutError, httpx.HTTPError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+class ChaosPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """How much shall break: every fault so many times at least and, unless None, at most; how long the service bears a silent database."""
+
+    at_least: int = 1
+    at_most: int | None = None
+    silence_s: int = CHAOS_SILENCE_S
 
 
 class Chaos(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,13 +51,13 @@ def say_nothing(_line: str) -> None:
 
 
 class Director:
-    """Plays every fault in a seeded order, each `each` times and then until told to stop; `told` hears a line about every one.
+    """Plays every fault in a seeded order, as often as the plan says and until told to stop; `told` hears a line about every one.
 
-    The first round is quick, so that everything has happened once; then there is a pause between two, so that the play gets on.
+    The first rounds are quick, so that everything has happened; then there is a pause between two, so that the play gets on.
     """
 
-    def __init__(self, stack: PrivateStack, *, seed: int, each: int = 1, told: Callable[[str], None] = say_nothing) -> None:
-        self._stack, self._each, self._told = stack, each, told
+    def __init__(self, stack: PrivateStack, *, seed: int, plan: ChaosPlan | None = None, told: Callable[[str], None] = say_nothing) -> None:
+        self._stack, self._plan, self._told = stack, plan or ChaosPlan(), told
         self._possible, self._skipped = faults_for(stack)
         self._dice = Random(seed)  # noqa: S311  the same seed, the same order
         self._stage = asyncio.Lock()
@@ -62,11 +70,17 @@ class Director:
     @property
     def has_shown_all(self) -> bool:
         """Whether every fault has happened as often as it must."""
-        return all(self.happened[name] >= self._each for name in self._possible)
+        return all(self.happened[name] >= self._plan.at_least for name in self._possible)
+
+    @property
+    def _is_over(self) -> bool:
+        most = self._plan.at_most
+        spent = most is not None and all(self.happened[name] >= most for name in self._possible)
+        return self.has_shown_all and (spent or self._stopping.is_set())
 
     async def run(self) -> None:
-        """Until `stop`, and until every fault has happened as often as it must."""
-        while not (self._stopping.is_set() and self.has_shown_all):
+        """Until `stop` or until no fault may come again, and until every fault has happened as often as it must."""
+        while not self._is_over:
             name = min(sorted(self._possible), key=lambda one: (self.happened[one], self._dice.random()))
             async with self._stage:
                 await self._play(name, self._possible[name])

@@ -140,9 +140,11 @@ async def fill_disk(stack: PrivateStack) -> float:
     """The database's disk is full; once there is room again, a server that gave up is started again."""
     assert stack.disk is not None
     assert stack.server is not None
-    stack.disk.fill()
-    await asyncio.sleep(FULL_FOR_S)
-    stack.disk.free()
+    try:
+        stack.disk.fill()
+        await asyncio.sleep(FULL_FOR_S)
+    finally:
+        stack.disk.free()
     freed = time.monotonic()
     while time.monotonic() < freed + LONGEST_S and not await _accepts(stack.dsn):
         if stack.server.pid is None:

@@ -17,7 +17,7 @@ TRY_AGAIN = frozenset({429, 502, 503})
 IN_FLIGHT = "idempotency_key_in_flight"
 
 
-class Refused(Exception):
+class Refused(StageError):
     """The service said no. `code` is the problem's own; `repeated` when an earlier try got no answer and may have done it."""
 
     def __init__(self, status: int, code: str, detail: str, where: str, *, repeated: bool = False) -> None:

@@ -10,8 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from app.stage.chaos.director import Chaos, Director
-from app.stage.private_stack import CHAOS_SILENCE_S
+from app.stage.chaos.director import Chaos, ChaosPlan, Director
 from app.stage.rehearsal.auditing import Money, check_books, check_doctor, check_ledger, check_promises, check_reconciliation, read_money
 from app.stage.rehearsal.calling import Caller, until
 from app.stage.rehearsal.dispatching import Yard
@@ -37,15 +36,13 @@ async def run_rehearsal(
     kill_worker: bool = False,
     rough: bool = False,
     inbox_url: str | None = None,
-    chaos: bool = False,
-    silence_s: int = CHAOS_SILENCE_S,
+    chaos: ChaosPlan | None = None,
 ) -> tuple[Report, Chaos | None]:
     """Plays an event for `riders` people and returns what was found.
 
     Without `url` in a private stack, else through the service there. `kill_worker` kills the private stack's worker between a charge and
     its answer; `rough` lets its fake Stripe lose replies, answer 500 and scramble webhooks; `chaos` lets everything break that can, one
-    after another, while the event is played, and returns what broke; its service bears a silent database for
-    `silence_s`. Raises StageError when the play cannot go on.
+    after another, while the event is played, and returns what broke. Raises StageError when the play cannot go on.
     """
     event = read_events()[EVENT]
     weeks_later = 0 if url is None else secrets.randbelow(WEEKS_APART)
@@ -57,16 +54,14 @@ async def run_rehearsal(
         async with AsyncExitStack() as closing:
             with notes.stage("setup"):
                 chosen = (
-                    private_theatre(operators, riders=riders, for_chaos=chaos, silence_s=silence_s)
-                    if url is None
-                    else running_theatre(url, inbox_url=inbox_url)
+                    private_theatre(operators, riders=riders, chaos=chaos) if url is None else running_theatre(url, inbox_url=inbox_url)
                 )
                 theatre = await closing.enter_async_context(chosen)
                 if rough and theatre.stack is not None:
                     await let_stripe_misbehave(theatre.stack)
             director = None
-            if chaos and theatre.stack is not None:
-                director = Director(theatre.stack, seed=seed, told=lambda line: bar.console.print(line, highlight=False))
+            if chaos is not None and theatre.stack is not None:
+                director = Director(theatre.stack, seed=seed, plan=chaos, told=lambda line: bar.console.print(line, highlight=False))
             play = Play(theatre, script, operators, notes, bar, director, seed=seed)
             money = await play.perform(kill_worker=kill_worker)
     report = notes.report(riders=riders, charged_minor=dict(money.charged), refunded_minor=dict(money.refunded))

@@ -13,6 +13,7 @@ import msgspec
 
 from app.core.clock import Mark, busload_now, shift_clock
 from app.core.database import Pool, open_pool, transaction
+from app.stage.chaos.director import ChaosPlan
 from app.stage.errors import StageError
 from app.stage.private_stack import CHAOS_SILENCE_S, PrivateStack, private_stack
 from app.stage.rehearsal.calling import Caller, Refused, until
@@ -113,18 +114,17 @@ async def through_breaks(ask: Callable[[], Awaitable[T]]) -> T:
 
 
 @asynccontextmanager
-async def private_theatre(
-    operators: list[OperatorRecord], *, riders: int, for_chaos: bool = False, silence_s: int = CHAOS_SILENCE_S
-) -> AsyncIterator[Theatre]:
+async def private_theatre(operators: list[OperatorRecord], *, riders: int, chaos: ChaosPlan | None = None) -> AsyncIterator[Theatre]:
     """A private stack with fleets large enough for the crowd; one for chaos has callers who insist and hangs up on silence early."""
+    silence_s = CHAOS_SILENCE_S if chaos is None else chaos.silence_s
     async with AsyncExitStack() as closing:
-        stack = await closing.enter_async_context(private_stack(mark=Mark.TEST, for_chaos=for_chaos, silence_s=silence_s))
+        stack = await closing.enter_async_context(private_stack(mark=Mark.TEST, for_chaos=chaos is not None, silence_s=silence_s))
         pool = await closing.enter_async_context(await open_pool(stack.dsn, min_size=1, max_size=3))
         async with transaction(pool) as conn:
             await add_fleets(conn, operators, read_names(), buses_factor=1 + riders // PEOPLE_PER_FLEET)
         http = await closing.enter_async_context(client(f"http://127.0.0.1:{stack.addresses.web_port}"))
         inbox = await closing.enter_async_context(client(stack.inbox_url))
-        yield Theatre(http=http, inbox=inbox, stack=stack, pool=pool, insists=for_chaos)
+        yield Theatre(http=http, inbox=inbox, stack=stack, pool=pool, insists=chaos is not None)
 
 
 @asynccontextmanager
