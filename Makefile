@@ -10,7 +10,7 @@ PORT ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test check format rehearse screenshots bench bench-solver bench-pledges bench-march soak-money lock
+.PHONY: help setup demo demo-reset test check format rehearse screenshots bench bench-solver bench-pledges bench-march soak soak-money lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ bench-solver: $(READY) ## Measure the solver beside OR-Tools and PyVRP (ARGS="--
 	@$(BIN)/python -c 'import pyvrp' 2>/dev/null \
 		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-bench.lock
 	@$(BIN)/python -m tests.bench.bench_solver $(ARGS)
+
+soak: $(READY) ## Play events while everything breaks, each fault 100 times (ARGS="--each 10" shortens)
+	@$(BIN)/python -m tests.soak.soak_faults $(ARGS)
 
 soak-money: $(READY) ## Charge and refund thousands while workers are killed and Stripe misbehaves (ARGS="--charges 300 --seconds-between-kills 8")
 	@$(BIN)/python -m tests.soak.soak_money $(ARGS)
