@@ -59,13 +59,18 @@ async def find_the_trip(scene: Scene, rider: BrowserContext) -> Page:
 
 
 async def fill_in(page: Page, *, name: str, email: str, stop: str, seats: int) -> None:
+    await fill_form(page, name=name, email=email, stop=stop, seats=seats)
+    await page.get_by_role("heading", name="Save your card").wait_for()
+
+
+async def fill_form(page: Page, *, name: str, email: str, stop: str, seats: int) -> None:
+    """The trip page's form, sent."""
     await page.get_by_label(stop).check()
     await page.get_by_label("Seats", exact=True).fill(str(seats))
     await page.get_by_label("Your name").fill(name)
     await page.get_by_label("E-mail").fill(email)
     await page.get_by_label("I agree that").check()
     await page.get_by_role("button", name="Pledge and save a card").click()
-    await page.get_by_role("heading", name="Save your card").wait_for()
 
 
 async def pledge_by_typing_a_card(scene: Scene, rider: BrowserContext) -> Page:
