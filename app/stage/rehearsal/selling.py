@@ -17,6 +17,7 @@ from app.stage.rehearsal.script import Pledger, Script, TripScript, event_body, 
 
 EXPIRES_IN = timedelta(seconds=60)
 LASTS = timedelta(days=14)
+FORGOTTEN = "unknown_pledge"
 
 
 class OpenTrip(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +84,9 @@ class Box:
         try:
             answer = await self.public.post(f"/api/trips/{trip.id}/pledges", body, key=uuid4().hex)
         except Refused as refused:
-            if refused.status != httpx.codes.CONFLICT:
+            if refused.code == FORGOTTEN:
+                self.notes.violated("acknowledged writes survive", [f"{party.email}'s pledge was placed and then unknown"])
+            elif refused.status != httpx.codes.CONFLICT:
                 raise
             self.notes.count("refused")
             return None
@@ -92,7 +95,12 @@ class Box:
             PromisedPledge(id=answer["pledge"]["id"], trip_id=trip.id, email=party.email, seats=party.seats, wheelchairs=party.wheelchairs)
         )
         placed = Placed(id=answer["pledge"]["id"], token=answer["manage_token"], trip=trip, pledger=pledger)
-        card_url = answer["pledge"]["card_url"] or await self.ask_for_card_page(placed)
+        try:
+            card_url = answer["pledge"]["card_url"] or await self.ask_for_card_page(placed)
+        except Refused as refused:
+            if refused.code != FORGOTTEN:
+                raise
+            return None  # placed and gone: the check of promises at the end names it
         await self.save_card(placed, card_url)
         if pledger.withdraws:
             await self.withdraw(placed)
