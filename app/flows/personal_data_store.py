@@ -150,7 +150,11 @@ async def erase_pledges(conn: Connection, person: Person) -> None:
 
 async def erase_wishes(conn: Connection, email: str) -> None:
     """Transfers and waitlists keep what happened and forget who it was; the other side of a transfer stays."""
-    await conn.execute("UPDATE transfers SET from_name = '', from_email = (id || '@erased.invalid')::citext WHERE from_email = $1", email)
+    await conn.execute(
+        "UPDATE transfers SET from_name = '', from_email = (id || '@erased.invalid')::citext, card_label = NULL, payer_token_hash = NULL "
+        "WHERE from_email = $1",
+        email,
+    )
     await conn.execute(
         """
         UPDATE transfers SET to_name = '', to_email = (id || '@erased.invalid')::citext, to_email_normalised = id || '@erased.invalid'

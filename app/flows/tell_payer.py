@@ -15,6 +15,6 @@ async def tell_payer_within(conn: Connection, pledge: Pledge, payment: Payment, 
     await queue_mail(
         conn, dedupe_key=f"{template}:{once}", recipient=payer.email, template=template, locale=pledge.locale, subject_id=pledge.id,
         data={"name": payer.name, "code": pledge.public_code, "rider": pledge.name, "amount_minor": amount_minor,
-            "currency": payment.currency},
+            "currency": payment.currency, "transfer_id": str(payer.transfer_id)},
     )  # fmt: skip
     return True

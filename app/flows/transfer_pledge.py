@@ -143,7 +143,10 @@ async def accept_transfer(pool: Pool, transfer_id: UUID, *, phone: str, needs: s
         if seen is None:
             raise NotFound(NO_TRANSFER, code="unknown_transfer")
         event, trip, pledge = await lock_all(conn, seen.pledge_id)
-        if await busload_now(conn) > seen.expires_at or not await transfers.settle_transfer(conn, seen.id, go_to=TransferState.ACCEPTED):
+        link = token_hash(derived_token(secret, "payer_receipt", seen.id))
+        if await busload_now(conn) > seen.expires_at or not await transfers.settle_transfer(
+            conn, seen.id, go_to=TransferState.ACCEPTED, payer_token_hash=link
+        ):
             raise Gone("This offer of seats is over: taken back, accepted, or expired. Ask for a new one.", code="transfer_over")
         await check_transferable(conn, trip, pledge)
         await clear_timer(conn, "transfer_expiry", seen.id)
@@ -177,13 +180,19 @@ async def tell_both(conn: Connection, what: str, transfer: Transfer, pledge: Ple
     data = {
         "from_name": transfer.from_name, "to_name": transfer.to_name, "to_email": transfer.to_email, "code": pledge.public_code,
         "origin": trip.origin, "event": event.name, "people": pledge.people, "expires_at": transfer.expires_at.isoformat(),
-        "zone": trip.zone, "pledge_id": str(pledge.id), "transfer_id": str(transfer.id),
+        "zone": trip.zone, "pledge_id": str(pledge.id), "transfer_id": str(transfer.id), "is_payer": await is_payer(conn, pledge, transfer),
     }  # fmt: skip
     for side, recipient in (("from", transfer.from_email), ("to", transfer.to_email)):
         await queue_mail(
             conn, dedupe_key=f"transfer-{what}-{side}:{transfer.id}", recipient=recipient, template=f"transfer_{what}_{side}",
             locale=pledge.locale, subject_id=pledge.id, data=data,
         )  # fmt: skip
+
+
+async def is_payer(conn: Connection, pledge: Pledge, transfer: Transfer) -> bool:
+    """Whether it was the card of who gives the seats away that pays for them; the seats may have been passed on to them before."""
+    payer = await transfers.find_payer(conn, pledge.id, pledge.payment_method_ref) if pledge.payment_method_ref else None
+    return payer is not None and payer.transfer_id == transfer.id
 
 
 async def expire_transfer(pool: Pool, transfer_id: UUID) -> bool:

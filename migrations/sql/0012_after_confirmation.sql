@@ -47,6 +47,8 @@ CREATE TABLE transfers (
     to_email_normalised text NOT NULL,
     token_hash          bytea NOT NULL UNIQUE,
     card_ref            text,                             -- the card of who gave the seats away: its money goes back to them
+    card_label          text,                             -- as they know it; the new rider reads whose card it is, not which
+    payer_token_hash    bytea UNIQUE,                     -- their own link to the receipt of what their card paid
     state               text NOT NULL CHECK (state IN ('offered', 'accepted', 'cancelled', 'expired')),
     expires_at          timestamptz NOT NULL,
     created_at          timestamptz NOT NULL DEFAULT busload_now(),

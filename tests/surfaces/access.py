@@ -37,7 +37,7 @@ _LINES: dict[frozenset[str], str] = {
         POST /p/{token:str}/transfer | POST /p/{token:str}/transfer/cancel
         GET /transfer/{token:str} | POST /transfer/{token:str}/accept | POST /transfer/{token:str}/decline
         GET /waitlist/{token:str} | POST /waitlist/{token:str}/leave
-        GET /p/{token:str}/receipt | GET /p/{token:str}/receipt.pdf
+        GET /p/{token:str}/receipt | GET /p/{token:str}/receipt.pdf | GET /receipts/{token:str} | GET /receipts/{token:str}/receipt.pdf
         GET /p/{token:str}/calendar.ics | GET /t/{token:str} | GET /t/{token:str}/now | GET /t/{token:str}/map.json
         GET /p/{token:str}/export.json | POST /p/{token:str}/erase | GET /erase/{token:str} | POST /erase/{token:str}
         GET /operator/offer/{token:str} | GET /operator/offer/{token:str}/map.json | POST /operator/offer/{token:str}/{answer:str}

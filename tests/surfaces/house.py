@@ -17,7 +17,8 @@ from app.domain.partners.model import Partner
 from app.domain.partners.store import add_partner
 from app.domain.payments import ledger
 from app.domain.payments.receipt_store import issue_receipt
-from app.domain.pledges.transfer_store import add_transfer
+from app.domain.pledges.model import TransferState
+from app.domain.pledges.transfer_store import add_transfer, settle_transfer
 from app.domain.pledges.waitlist_store import add_waiting
 from app.flows.issue_manifests import issue_manifests_within
 from app.flows.owe_duty import owe_duty_within
@@ -61,6 +62,7 @@ async def open_house(service: Service) -> AsyncIterator[House]:
         assert event is not None
         await owe_duty_within(conn, event, duty)
         rival = await _rival(conn)
+        payer_token = await _passed_on(conn, ada)
         taken = new_id()
         taker_token = derived_token(SECRET, "transfer", taken)
         await add_transfer(
@@ -141,6 +143,7 @@ async def open_house(service: Service) -> AsyncIterator[House]:
                 "/erase/": await _wish(pool),
                 "/waitlist/": waiting_token,
                 "/transfer/": taker_token,
+                "/receipts/": payer_token,
             },
             told=(
                 ADA,
@@ -155,6 +158,19 @@ async def open_house(service: Service) -> AsyncIterator[House]:
                 "hush.example",
             ),
         )
+
+
+async def _passed_on(conn: Connection, pledge_id: UUID) -> str:
+    """The receipt link of somebody who had the seats before and whose card paid for them."""
+    passed = new_id()
+    payer_token = derived_token(SECRET, "payer_receipt", passed)
+    await add_transfer(
+        conn, transfer_id=passed, pledge_id=pledge_id, from_name=ADA, from_email="payer@wait.example", to_name=ADA,
+        to_email="ada@wait.example", to_email_normalised="ada@wait.example", token_hash=token_hash(random_token()), expires_at=datetime(2100, 1, 1, tzinfo=UTC),
+    )  # fmt: skip
+    await settle_transfer(conn, passed, go_to=TransferState.ACCEPTED, payer_token_hash=token_hash(payer_token))
+    await conn.execute("UPDATE transfers SET card_ref = 'pm_1' WHERE id = $1", passed)
+    return payer_token
 
 
 async def _contested(conn: Connection, pledge_id: UUID, book: str) -> dict[str, str]:

@@ -26,10 +26,14 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Payer(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose card paid for seats that somebody else has now."""
+    """Whose card paid for seats that somebody else has now, by the transfer that gave them away; `card_label` is the card they had then."""
 
+    transfer_id: UUID
+    pledge_id: UUID
     name: str
     email: str
+    card_label: str
+    passed_on_at: datetime
 
 
 async def add_transfer(
@@ -85,16 +89,18 @@ async def get_transfer(conn: Connection, transfer_id: UUID) -> Transfer | None:
     )
 
 
-async def settle_transfer(conn: Connection, transfer_id: UUID, *, go_to: TransferState) -> bool:
-    """The guarded transition; False when it was settled before. An accepted one remembers the card that pays."""
+async def settle_transfer(conn: Connection, transfer_id: UUID, *, go_to: TransferState, payer_token_hash: bytes | None = None) -> bool:
+    """The guarded transition; False when it was settled before. An accepted one remembers the card that pays, and its owner's link."""
     done = await conn.fetchval(
         """
-        UPDATE transfers t SET state = $2, settled_at = busload_now(),
-            card_ref = CASE WHEN $2 = 'accepted' THEN (SELECT p.payment_method_ref FROM pledges p WHERE p.id = t.pledge_id) END
+        UPDATE transfers t SET state = $2, settled_at = busload_now(), payer_token_hash = $3,
+            card_ref = CASE WHEN $2 = 'accepted' THEN (SELECT p.payment_method_ref FROM pledges p WHERE p.id = t.pledge_id) END,
+            card_label = CASE WHEN $2 = 'accepted' THEN (SELECT p.card_label FROM pledges p WHERE p.id = t.pledge_id) END
         WHERE t.id = $1 AND t.state = 'offered' RETURNING true
         """,
         transfer_id,
         go_to.value,
+        payer_token_hash,
     )
     return bool(done)
 
@@ -121,14 +127,41 @@ async def read_holders(conn: Connection, pledge_ids: Sequence[UUID]) -> dict[UUI
 
 
 async def find_payer(conn: Connection, pledge_id: UUID, payment_method_ref: str) -> Payer | None:
-    """Who gave seats away that this card paid for; None while they have them, or when the new rider saved a card of their own."""
+    """Who gave seats away that this card paid for, with it or after it; None for a card of whoever has the seats now."""
     return await fetch_maybe(
         conn,
         Payer,
         """
-        SELECT from_name AS name, from_email::text AS email FROM transfers
-        WHERE pledge_id = $1 AND state = 'accepted' AND card_ref = $2 ORDER BY id LIMIT 1
+        SELECT t.id AS transfer_id, t.pledge_id, t.from_name AS name, t.from_email::text AS email, coalesce(t.card_label, '') AS card_label,
+            t.settled_at AS passed_on_at
+        FROM transfers t
+        WHERE t.pledge_id = $1 AND t.state = 'accepted' AND (t.card_ref = $2 OR EXISTS (
+            SELECT FROM set_aside_cards s
+            WHERE s.pledge_id = t.pledge_id AND s.payment_method_ref = $2 AND s.set_aside_at <= t.settled_at))
+        ORDER BY t.id LIMIT 1
         """,
         pledge_id,
         payment_method_ref,
     )
+
+
+async def find_payer_by_token(conn: Connection, payer_token_hash: bytes) -> Payer | None:
+    """The person whose own receipt link this is."""
+    return await fetch_maybe(
+        conn,
+        Payer,
+        """
+        SELECT id AS transfer_id, pledge_id, from_name AS name, from_email::text AS email, coalesce(card_label, '') AS card_label,
+            settled_at AS passed_on_at
+        FROM transfers WHERE payer_token_hash = $1
+        """,
+        payer_token_hash,
+    )
+
+
+async def last_passed_on(conn: Connection, pledge_id: UUID) -> tuple[datetime, str] | None:
+    """When a pledge last changed hands and who had it before; None when it never did."""
+    row = await conn.fetchrow(
+        "SELECT settled_at, from_name FROM transfers WHERE pledge_id = $1 AND state = 'accepted' ORDER BY id DESC LIMIT 1", pledge_id
+    )
+    return None if row is None else (row["settled_at"], row["from_name"])

@@ -21,7 +21,7 @@ from app.surfaces.open_data.structured import event_data
 HOUR_S = 3_600
 MAX_SITEMAP_EVENTS = 5_000
 FRAME_WIDTH, FRAME_HEIGHT = 600, 500
-CLOSED_TO_ROBOTS = ("/api/", "/p/", "/t/", "/d/", "/sign-in", "/demo/", "/partner", "/operator", "/organiser", "/driver")
+CLOSED_TO_ROBOTS = ("/api/", "/p/", "/receipts/", "/t/", "/d/", "/sign-in", "/demo/", "/partner", "/operator", "/organiser", "/driver")
 
 
 class FormatNotOffered(Refusal):

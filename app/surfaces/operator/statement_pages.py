@@ -32,7 +32,7 @@ class VatForm(msgspec.Struct, frozen=True, kw_only=True):
     """Whose hire prices contain how much tax, percent as a person types it: `19` or `7,7`."""
 
     operator_id: UUID
-    vat_percent: str
+    vat_percent: str = ""
 
 
 class AccountForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +83,7 @@ async def statements_page(
 async def keep_vat(request: Request[Any, Any, Any], pool: NamedDependency[Pool], actor: CurrentActor) -> Response[Any]:
     """The company says which tax its hire prices contain."""
     mine = actor.require_operators()
-    form = await read_form(request, VatForm, asks={"vat_percent": "Enter the rate, such as 19, or 0."})
+    form = await read_form(request, VatForm)
     if form.operator_id not in mine:
         raise NotFound("There is no such company, or you do not act for it.", code="unknown_operator")
     try:

@@ -15,6 +15,7 @@ from app.domain.payments.model import Payment, PaymentState, Refund, RefundReaso
 from app.domain.pledges import card_store as cards
 from app.domain.pledges.card_store import SetAsideCard, SetAsideReason
 from app.domain.pledges.model import MAX_PEOPLE_PER_CARD, Pledge, PledgeState
+from app.domain.pledges.transfer_store import last_passed_on
 from app.domain.trips.model import Trip, price_for
 from app.surfaces.rider.story import Chapter, ahead, done
 from app.web.formats import money, stamp
@@ -39,12 +40,13 @@ WHY_BACK = {
 
 
 class MoneyRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything on record about a pledge's money; `counted_at`: when its card was saved."""
+    """Everything on record about a pledge's money; `counted_at`: when its card was saved, `passed_on_at`: when it last changed hands."""
 
     charges: list[Payment]
     refunds: list[Refund]
     tries: list[Attempt]
     set_aside: list[SetAsideCard]
+    passed_on_at: datetime | None
     counted_at: datetime | None
     receipt_code: str
 
@@ -61,14 +63,23 @@ class MoneyStory(msgspec.Struct, frozen=True, kw_only=True):
 async def read_money(conn: Connection, pledge: Pledge, charges: list[Payment], refunds: list[Refund]) -> MoneyRecord:
     """What is on record about a pledge's money."""
     receipt = await receipts.find_receipt(conn, pledge.id)
+    passed_on = await last_passed_on(conn, pledge.id)
     return MoneyRecord(
         charges=charges,
         refunds=refunds,
         tries=await attempts.list_attempts(conn, [charge.id for charge in charges]),
-        set_aside=await cards.list_set_aside(conn, pledge.id),
+        set_aside=[without_digits(card, passed_on) for card in await cards.list_set_aside(conn, pledge.id)],
+        passed_on_at=passed_on[0] if passed_on else None,
         counted_at=await cards.read_counted_at(conn, pledge.id),
         receipt_code=receipt.code if receipt else "",
     )
+
+
+def without_digits(card: SetAsideCard, passed_on: tuple[datetime, str] | None) -> SetAsideCard:
+    """A card of whoever had the seats before: whose it was, not which."""
+    if passed_on is None or card.set_aside_at > passed_on[0]:
+        return card
+    return msgspec.structs.replace(card, card_label=f"card of {passed_on[1]}")
 
 
 def card_label(pledge: Pledge, record: MoneyRecord, charge: Payment) -> str:
@@ -96,14 +107,15 @@ Dated = Iterator[tuple[datetime, Chapter]]
 
 def card_past(pledge: Pledge, trip: Trip, record: MoneyRecord) -> Dated:
     """Which cards were saved, replaced or not taken."""
-    replaced = [card for card in record.set_aside if card.reason is SetAsideReason.REPLACED]
+    own = [card for card in record.set_aside if record.passed_on_at is None or card.set_aside_at > record.passed_on_at]
+    replaced = [card for card in own if card.reason is SetAsideReason.REPLACED]
     labels = [*(card.card_label for card in replaced), pledge.card_label]
     if record.counted_at is not None and labels[0]:
         yield record.counted_at, done(f"{labels[0]} saved", stamp(record.counted_at, trip.zone), "Saving it charged nothing.")
     for card, instead in zip(replaced, labels[1:], strict=True):
         at = stamp(card.set_aside_at, trip.zone)
         yield card.set_aside_at, done(f"{instead} instead of {card.card_label}", at, "The old card is not used any more.")
-    for card in record.set_aside:
+    for card in own:
         if card.reason is SetAsideReason.CARD_LIMIT:
             text = f"{MAX_PEOPLE_PER_CARD} people of a trip is the most that one card may stand for. Your card stays {pledge.card_label}."
             chapter = Chapter(

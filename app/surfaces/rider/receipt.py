@@ -14,10 +14,13 @@ from litestar.response import Template
 from app.core.clock import busload_now
 from app.core.database import Connection, Pool, transaction
 from app.core.errors import NotFound
+from app.core.ids import token_hash
 from app.domain.payments import receipt_store as receipts
 from app.domain.payments.model import CHARGED, Payment, Refund, RefundReason, RefundState
+from app.domain.pledges import card_store as cards
+from app.domain.pledges import store as pledges
 from app.domain.pledges.model import Pledge
-from app.domain.pledges.transfer_store import find_payer
+from app.domain.pledges.transfer_store import Payer, find_payer, find_payer_by_token
 from app.settings import Settings
 from app.surfaces.rider.api import ManageToken
 from app.surfaces.rider.money import MoneyRecord, card_label, read_money
@@ -72,6 +75,25 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     on_its_way: str
     tax_note: str
     company: str
+
+
+async def read_payers_receipt(conn: Connection, payer: Payer, company: str) -> Receipt:
+    """What the cards of somebody who passed their seats on have paid, as of now, with the labels they know; nothing of the new rider's."""
+    pledge = await pledges.get_pledge(conn, payer.pledge_id)
+    assert pledge is not None, "a transfer has a pledge"
+    sheet = await read_sheet(conn, pledge)
+    theirs = []
+    for charge in sheet.charges:
+        whose = await find_payer(conn, pledge.id, charge.payment_method_ref)
+        if whose is not None and whose.transfer_id == payer.transfer_id:
+            theirs.append(charge)
+    ids = {charge.id for charge in theirs}
+    record = await read_money(conn, pledge, theirs, [refund for refund in sheet.refunds if refund.payment_id in ids])
+    known = msgspec.structs.replace(record, set_aside=await cards.list_set_aside(conn, pledge.id))
+    as_theirs = msgspec.structs.replace(sheet, pledge=msgspec.structs.replace(pledge, card_label=payer.card_label))
+    number = await receipts.find_receipt(conn, pledge.id) if any(charge.state in CHARGED for charge in theirs) else None
+    name = f"{payer.name}, who passed the seats on to {pledge.name}"
+    return write_receipt(as_theirs, known, number, name=name, company=company or "Busload", now=await busload_now(conn))
 
 
 async def read_receipt(conn: Connection, pledge: Pledge, company: str) -> Receipt:
@@ -160,7 +182,37 @@ async def show_receipt(
     pledge = await find_pledge(pool, token)
     async with transaction(pool) as conn:
         receipt = await read_receipt(conn, pledge, settings.company)
-    return page(request, "rider/receipt.html", actor=actor, token=token, receipt=receipt)
+    return page(request, "rider/receipt.html", actor=actor, home=f"/p/{token}", paper=f"/p/{token}/receipt.pdf", receipt=receipt)
+
+
+async def find_payer_of(conn: Connection, token: str) -> Payer:
+    """Whose own receipt link this is, or NotFound."""
+    payer = await find_payer_by_token(conn, token_hash(token))
+    if payer is None:
+        raise NotFound("This link opens no receipt.", code="unknown_receipt")
+    return payer
+
+
+@get("/receipts/{token:str}", include_in_schema=False)
+async def show_payers_receipt(
+    request: Request[Any, Any, Any],
+    token: FromPath[str],
+    pool: NamedDependency[Pool],
+    settings: NamedDependency[Settings],
+    actor: CurrentActor,
+) -> Template:
+    """The receipt of whoever paid for seats that somebody else has now: it opens nothing else of theirs."""
+    async with transaction(pool) as conn:
+        receipt = await read_payers_receipt(conn, await find_payer_of(conn, token), settings.company)
+    return page(request, "rider/receipt.html", actor=actor, home=None, paper=f"/receipts/{token}/receipt.pdf", receipt=receipt)
+
+
+@get("/receipts/{token:str}/receipt.pdf", include_in_schema=False)
+async def show_payers_paper(token: FromPath[str], pool: NamedDependency[Pool], settings: NamedDependency[Settings]) -> Response[bytes]:
+    """The same on paper."""
+    async with transaction(pool) as conn:
+        receipt = await read_payers_receipt(conn, await find_payer_of(conn, token), settings.company)
+    return await on_paper(receipt)
 
 
 @get("/p/{token:str}/receipt.pdf", include_in_schema=False)
@@ -188,10 +240,15 @@ async def paper(pool: Pool, pledge: Pledge, settings: Settings) -> Response[byte
     """The receipt as a PDF, set outside the event loop. NotFound `no_receipt` as long as nothing was charged."""
     async with transaction(pool) as conn:
         receipt = await read_receipt(conn, pledge, settings.company)
+    return await on_paper(receipt)
+
+
+async def on_paper(receipt: Receipt) -> Response[bytes]:
+    """The PDF of a receipt that has a number. NotFound `no_receipt`."""
     if not receipt.number:
         raise NotFound("Nothing has been charged for this pledge yet, so there is no receipt.", code="no_receipt")
     headers = {"content-disposition": f'inline; filename="{receipt.number}.pdf"', **PRIVATE}
     return Response(await asyncio.to_thread(print_receipt, receipt), media_type="application/pdf", headers=headers)
 
 
-ROUTES = [show_receipt, show_paper, download_paper]
+ROUTES = [show_receipt, show_paper, download_paper, show_payers_receipt, show_payers_paper]

@@ -31,6 +31,7 @@ NO_PAGE = {
     "/demo/{role:str}": "signs in and sends on",
     "/demo/{role:str}/{code:str}": "signs in and sends on",
     "/trips/{code:str}/waitlist": "tests/browser/journey/test_after_confirmation.py, which fills a trip",
+    "/receipts/{token:str}": "the receipt's page for who passed seats on: tests/flows/pledges/test_transfers.py",
     "/transfer/{token:str}": "tests/browser/journey/test_after_confirmation.py",
     "/waitlist/{token:str}": "tests/browser/journey/test_after_confirmation.py",
     "/organiser/events/{code:str}/money/{table:str}": "the money page's tables as CSV",

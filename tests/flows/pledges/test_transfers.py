@@ -86,11 +86,39 @@ async def test_who_accepts_has_the_seats_and_the_only_link_and_refunds_go_to_who
     assert f"/p/{theirs['manage_token']}" in mine.text
     assert "/p/" not in (await service.http.get("/pledges", headers=await signed_in_rider(service, giver))).text
 
+    own_link = next(line for letter in await letters_to(service, giver) for line in letter.splitlines() if "/receipts/" in line)
+    seen = await service.http.get(own_link)
+    assert (seen.status_code, "Visa 4242" in seen.text, "$64.00" in seen.text) == (200, True, True), "who paid reads it with their own card"
+    assert "theo@example.org" not in seen.text
+    assert theirs["manage_token"] not in seen.text
+    assert seen.headers["cache-control"] == "no-store"
+    assert (await service.http.get(f"{own_link}/receipt.pdf")).content.startswith(b"%PDF-")
+    for path in (f"/p/{theirs['manage_token']}/receipt", f"/p/{theirs['manage_token']}"):
+        shown_to_theo = (await service.http.get(path)).text
+        assert ("4242" in shown_to_theo, "card of Ada" in shown_to_theo) == (False, True), "whose card, not which"
+    other = derived_token(SECRET, "payer_receipt", str(UUID(int=1)))
+    assert (await service.http.get(f"/receipts/{other}")).status_code == 404
+
     headers = {"Authorization": f"Bearer {theirs['manage_token']}"}
     assert (await service.http.post(f"/api/pledges/{placed['pledge']['id']}/withdraw", headers=headers)).json()["state"] == "refunded"
     await service.work()
     assert "$64.00" in (await letters_to(service, giver))[-1].replace("USD 64.00", "$64.00")
     assert not any("on their way back" in letter for letter in await letters_to(service, "theo@example.org"))
+    assert own_link in (await letters_to(service, giver))[-1]
+    assert "Refund: seats given up" in (await service.http.get(own_link)).text
+
+
+async def test_seats_passed_on_twice_keep_the_money_with_the_first_and_show_it_to_nobody_between(service: Service) -> None:
+    _, placed = await paid(service, seats=1)
+    second = (await accept(service, await offered(service, placed, "theo@example.org"))).json()
+    assert (await accept(service, await offered(service, second, "tina@example.org"))).status_code == 200
+    between = await letters_to(service, "theo@example.org")
+    assert any("Tina" in letter or "has your seats now" in letter for letter in between)
+    assert not any("/receipts/" in letter for letter in between), "it was not his card"
+    async with service.pool.acquire() as conn:
+        his = await conn.fetchval("SELECT id FROM transfers WHERE to_email = 'tina@example.org'")
+    shown = (await service.http.get(f"/receipts/{derived_token(SECRET, 'payer_receipt', his)}")).text
+    assert ("4242" in shown, "$32.00" in shown, "Nothing has been charged" in shown) == (False, False, True)
 
 
 async def test_a_request_repeated_after_the_seats_changed_hands_tells_nothing_of_their_new_owner(service: Service) -> None:

@@ -163,7 +163,7 @@ async def test_an_operator_says_which_tax_its_prices_contain_and_its_reserve_sta
         assert 'value="7.7"' in (await desk.operator.get("/operator/statements")).text
         answer = await desk.operator.put("/api/operator/vat", json={"vat_bp": 2_000})
         assert answer.json() == {"vat_bp": 2_000, "reserve_bp": before["reserve_bp"]}
-        for wrong in ("ninety", "51", "-1", "19.005"):
+        for wrong in ("", "ninety", "51", "-1", "19.005"):
             refused = await desk.operator.post("/operator/vat", data={**csrf, "vat_percent": wrong})
             assert (refused.status_code, "field-error" in refused.text) == (422, True), wrong
         assert (await desk.operator.put("/api/operator/vat", json={"vat_bp": 5_001})).status_code in {400, 422}
