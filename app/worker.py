@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -179,10 +180,21 @@ async def sweep(wiring: Wiring) -> None:
         log.error("payments.stuck", count=alarms)
 
 
-def queue_of(wiring: Wiring) -> QueueManager:
+class JobQueries(Queries):
+    """pgqueuer's, but a job is never held because the database was away when it was to be put back."""
+
+    async def retry_job(self, *args: Any, **more: Any) -> None:
+        """Puts a job back; where that fails it stays picked without a heartbeat, and somebody picks it again."""
+        try:
+            await super().retry_job(*args, **more)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.warning("worker.job_not_put_back", error=type(error).__name__)
+
+
+def queue_of(wiring: Wiring, jobs: Mapping[str, Work] = JOBS) -> QueueManager:
     """The job queue with every entry point; a job that keeps failing is held, never deleted."""
-    manager = QueueManager(Queries(AsyncpgPoolDriver(wiring.pool)))
-    for name, work in JOBS.items():
+    manager = QueueManager(JobQueries(AsyncpgPoolDriver(wiring.pool)))
+    for name, work in jobs.items():
 
         async def run(job: Job, work: Work = work) -> None:
             if job.payload is None:
@@ -210,10 +222,10 @@ async def work(wiring: Wiring, stop: asyncio.Event) -> None:
         await stop.wait()
 
 
-async def run_queue(wiring: Wiring, stop: asyncio.Event) -> None:
+async def run_queue(wiring: Wiring, stop: asyncio.Event, jobs: Mapping[str, Work] = JOBS) -> None:
     """The queue's own loop; starts again when its connection was lost, with a new listener: the old one never comes back to life."""
     while not stop.is_set():
-        queue = queue_of(wiring)
+        queue = queue_of(wiring, jobs)
         ending = asyncio.create_task(shut_down(queue, stop))
         try:
             await queue.run(dequeue_timeout=timedelta(seconds=5), batch_size=10, heartbeat_timeout=HEARTBEAT, max_concurrent_tasks=40)

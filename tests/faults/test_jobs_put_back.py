@@ -1,0 +1,65 @@
+"""A job that fails while the database refuses to take it back is done later all the same, and a timer fired too early fires again."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from app.core.database import transaction
+from app.core.jobs import enqueue_for
+from app.core.timers import claim_due, is_set, mark_fired
+from app.worker import Wiring, run_queue
+from tests.support.service import Service
+from tests.support.waiting import wait_until_async
+
+REFUSES = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = '53100'; END $$;
+CREATE TRIGGER refuse BEFORE UPDATE ON pgqueuer FOR EACH ROW WHEN (OLD.status = 'picked' AND NEW.status = 'queued')
+EXECUTE FUNCTION refuse();
+"""
+
+
+async def test_a_job_that_cannot_be_put_back_is_not_held_and_comes_again(service: Service) -> None:
+    tries: list[UUID] = []
+
+    async def fail_once(_: Wiring, subject_id: UUID) -> None:
+        tries.append(subject_id)
+        if len(tries) == 1:
+            raise ConnectionError("the database is away")
+
+    subject_id, stop = uuid4(), asyncio.Event()
+    async with transaction(service.pool) as conn:
+        await enqueue_for(conn, "detach_card", [subject_id])
+    await service.pool.execute(REFUSES)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(run_queue(service.wiring, stop, {"detach_card": fail_once}))
+        try:
+            await wait_until_async(lambda: are_tried(tries, 1), "the first try")
+            await service.pool.execute("DROP TRIGGER refuse ON pgqueuer")
+            await wait_until_async(lambda: are_tried(tries, 2), "the second try", timeout_s=60.0)
+        finally:
+            stop.set()
+    assert tries == [subject_id] * 2
+    assert await service.pool.fetchval("SELECT count(*) FROM pgqueuer WHERE entrypoint = 'detach_card'") == 0
+
+
+async def are_tried(tries: list[UUID], times: int) -> bool:
+    return len(tries) >= times
+
+
+async def test_a_hold_asked_for_by_a_clock_that_was_ahead_still_ends_when_it_is_over(service: Service) -> None:
+    trip = await service.trip(await service.event())
+    placed = (await service.pledge(trip, email="ada@example.org")).json()
+    pledge_id = UUID(placed["pledge"]["id"])
+    ahead = timedelta(days=1)
+    await service.jump(ahead)
+    async with transaction(service.pool) as conn:
+        claimed = [timer for timer in await claim_due(conn, limit=20) if timer.subject_id == pledge_id and timer.kind == "pledge_hold"]
+    await service.jump(timedelta())
+    assert len(claimed) == 1
+    async with transaction(service.pool) as conn:
+        await mark_fired(conn, claimed[0])
+        assert await is_set(conn, "pledge_hold", pledge_id)
+
+    await service.jump(ahead)
+    await service.sweep()
+    assert (await service.show(placed))["state"] == "lapsed"
