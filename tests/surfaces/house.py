@@ -166,7 +166,8 @@ async def _passed_on(conn: Connection, pledge_id: UUID) -> str:
     payer_token = derived_token(SECRET, "payer_receipt", passed)
     await add_transfer(
         conn, transfer_id=passed, pledge_id=pledge_id, from_name=ADA, from_email="payer@wait.example", to_name=ADA,
-        to_email="ada@wait.example", to_email_normalised="ada@wait.example", token_hash=token_hash(random_token()), expires_at=datetime(2100, 1, 1, tzinfo=UTC),
+        to_email="ada@wait.example", to_email_normalised="ada@wait.example", token_hash=token_hash(random_token()),
+        expires_at=datetime(2100, 1, 1, tzinfo=UTC),
     )  # fmt: skip
     await settle_transfer(conn, passed, go_to=TransferState.ACCEPTED, payer_token_hash=token_hash(payer_token))
     await conn.execute("UPDATE transfers SET card_ref = 'pm_1' WHERE id = $1", passed)

@@ -45,7 +45,8 @@ async def read_waiting(conn: Connection) -> list[WaitingPayout]:
     """At most 500: what somebody has to act on first, then by the day it is due."""
     found = await store.list_unsettled_payouts(conn)
     ids = sorted({one.payee_id for one in found})
-    names = {one.id: one.name for one in [*await fleet.list_operators(conn, ids), *await partners.list_partners(conn, ids)]}
+    names = {operator.id: operator.name for operator in await fleet.list_operators(conn, ids)}
+    names |= {partner.id: partner.name for partner in await partners.list_partners(conn, ids)}
     duties = {one.id: one.public_code for one in await plans.list_duties_by_id(conn, [one.reference for one in found])}
     by_book = {event.book: event for event in await events.list_all_events(conn)}
     now = await busload_now(conn)

@@ -17,6 +17,7 @@ described = pytest.mark.skipif(not PATH.exists(), reason=WHY_SKIPPED)
 
 SDK_PARAMS: dict[str, Any] = {
     "POST /v1/customers": sdk.CustomerCreateParams,
+    "DELETE /v1/customers/{customer}": sdk.CustomerDeleteParams,
     "POST /v1/checkout/sessions": SessionCreateParams,
     "GET /v1/checkout/sessions/{session}": SessionRetrieveParams,
     "POST /v1/checkout/sessions/{session}/expire": SessionExpireParams,
@@ -36,6 +37,10 @@ SDK_PARAMS: dict[str, Any] = {
     "POST /v1/transfers": sdk.TransferCreateParams,
     "GET /v1/transfers": sdk.TransferListParams,
     "POST /v1/transfers/{transfer}/reversals": sdk.TransferReversalCreateParams,
+    "GET /v1/transfers/{transfer}/reversals": sdk.TransferReversalListParams,
+    "GET /v1/accounts/{account}": sdk.AccountRetrieveParams,
+    "GET /v1/disputes/{dispute}": sdk.DisputeRetrieveParams,
+    "GET /v1/refunds/{refund}": sdk.RefundRetrieveParams,
 }
 NEWER_THAN_THE_DESCRIPTION = {"allowed_payment_method_types"}
 
@@ -75,6 +80,7 @@ async def _pay(fake: FakeStripe) -> None:
     await fake.gateway.cancel_payment_intent(waiting.ref)
     await fake.saved_card("4000000000000002")
     await fake.gateway.detach_payment_method(card.payment_method_ref or "")
+    await fake.gateway.delete_customer(card.customer_ref or "")
     again = await fake.charge(await fake.saved_card())
     dispute = await fake.stage("disputes", {"charge": again.charge_ref})
     await fake.gateway.fetch_dispute(dispute["id"])
@@ -91,7 +97,11 @@ async def _pay_out(fake: FakeStripe) -> None:
     )
     await fake.gateway.reverse_transfer(reversal_id="v", transfer_ref=transfer.ref, amount_minor=10, metadata={}, idempotency_key="v")
     await fake.gateway.find_transfers(account_ref=account.ref, payout_id="p")
+    await fake.gateway.find_reversals(transfer_ref=transfer.ref, reversal_id="v")
+    await fake.stage("topups", {"amount": 700, "currency": "eur"})
     await fake.gateway.list_balance_transactions(after_ref=None, limit=3)
+    movements = await fake.gateway.list_balance_transactions(after_ref=None, limit=100)
+    assert {one.type for one in movements} >= {"charge", "refund", "adjustment", "transfer", "transfer_refund", "topup"}
     events = await fake.gateway.list_events(after_ref=None, limit=100)
     await fake.gateway.list_events(after_ref=events[0].id, limit=100)
     for event in events:
