@@ -26,6 +26,7 @@ NO_PAGE = {
     "/d/static/{version:str}/{name:str}": "the driver's files",
     "/trips/{code:str}/board": "a part of the trip's page",
     "/t/{token:str}/now": "a part of the tracking page",
+    "/organiser/events/{code:str}/dispatch/solving": "a part of the dispatch page, while a plan is being made",
     "/p/{token:str}/card-saved": "sends the rider on to the pledge",
     "/p/{token:str}/approved": "sends the rider on to the pledge",
     "/demo/{role:str}": "signs in and sends on",
@@ -53,9 +54,10 @@ PAGES: dict[str, set[str]] = {
     },
     "driver": {"/d/{token:str}"},
     "organiser": {
-        "/organiser", "/organiser/events/new", "/organiser/events/{code:str}", "/organiser/events/{code:str}/dispatch", "/organiser/events/{code:str}/review",
-        "/organiser/events/{code:str}/money", "/organiser/events/{code:str}/ledger", "/organiser/money",
-        "/organiser/payouts", "/organiser/ledger/{transaction_id:uuid}", "/organiser/trips/{code:str}", "/organiser/events/{code:str}/payouts",
+        "/organiser", "/organiser/events/new", "/organiser/events/{code:str}", "/organiser/events/{code:str}/dispatch",
+        "/organiser/events/{code:str}/review", "/organiser/events/{code:str}/money", "/organiser/events/{code:str}/ledger",
+        "/organiser/events/{code:str}/payouts", "/organiser/money", "/organiser/payouts", "/organiser/ledger/{transaction_id:uuid}",
+        "/organiser/trips/{code:str}",
     },
     "partner": {
         "/partner/{code:str}", "/partner/{code:str}/events/{event:str}", "/partner/{code:str}/keys", "/partner/{code:str}/webhooks",
