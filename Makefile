@@ -10,7 +10,7 @@ PORT ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test check format rehearse screenshots bench bench-solver bench-pledges bench-march soak soak-money lock
+.PHONY: help setup demo demo-reset test check format rehearse screenshots bench bench-solver bench-pledges simulate bench-march soak soak-money lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ soak-money: $(READY) ## Charge and refund thousands while workers are killed and
 
 bench-march: $(READY) ## Sell, charge and dispatch a whole march: 48,000 pledges over 200 origins (ARGS="--scale M" is a small one)
 	@$(BIN)/python -m tests.bench.march $(ARGS)
+
+simulate: $(READY) ## Play seeds of the simulation of the whole service (ARGS="--seed 123", ARGS="--seeds 1-1000")
+	@$(BIN)/python -m tests.simulation $(ARGS)
 
 bench-pledges: $(READY) ## Measure pledges on one hot trip beside an empty route and a one-statement rival (ARGS="--steady-seconds 20")
 	@$(BIN)/python -m tests.bench.pledges $(ARGS)

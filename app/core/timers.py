@@ -58,6 +58,7 @@ async def is_set(conn: Connection, kind: str, subject_id: UUID) -> bool:
 async def claim_due(conn: Connection, *, limit: int) -> list[Timer]:
     """Leases the timers that are most overdue and not being fired elsewhere, for two minutes.
 
+    Past and not at their time: a flow that asks whether its deadline has passed must hear yes.
     A lease and not a lock, because the flow that a timer starts may move or clear the very same timer.
     """
     return await fetch_all(
@@ -67,7 +68,7 @@ async def claim_due(conn: Connection, *, limit: int) -> list[Timer]:
         UPDATE timers SET attempts = attempts + 1, leased_until = busload_now() + interval '2 minutes'
         WHERE (kind, subject_id) IN (
             SELECT kind, subject_id FROM timers
-            WHERE fired_at IS NULL AND due_at <= busload_now() AND coalesce(leased_until <= busload_now(), true)
+            WHERE fired_at IS NULL AND due_at < busload_now() AND coalesce(leased_until <= busload_now(), true)
             ORDER BY attempts, due_at FOR UPDATE SKIP LOCKED LIMIT $1)
         RETURNING kind, subject_id, due_at, attempts
         """,
@@ -76,9 +77,15 @@ async def claim_due(conn: Connection, *, limit: int) -> list[Timer]:
 
 
 async def mark_fired(conn: Connection, timer: Timer) -> None:
-    """The timer's work is done. One that its flow has set anew for later stays live."""
+    """The timer's work is done. One that its flow has set anew for later stays live.
+
+    So does one whose clock was set back meanwhile: its flow may have heard that it is too early.
+    """
     await conn.execute(
-        "UPDATE timers SET fired_at = busload_now(), leased_until = NULL WHERE kind = $1 AND subject_id = $2 AND due_at = $3",
+        """
+        UPDATE timers SET fired_at = CASE WHEN due_at < busload_now() THEN busload_now() END, leased_until = NULL
+        WHERE kind = $1 AND subject_id = $2 AND due_at = $3
+        """,
         timer.kind,
         timer.subject_id,
         timer.due_at,

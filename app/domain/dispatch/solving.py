@@ -14,7 +14,7 @@ from solver.problem import Problem
 class SolveLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How long a search may take. It stops earlier once nothing has become better for `patience_s` and the plan is proven to be close.
 
-    With `iterations` it stops after so many neighbourhoods: while time does not run out the same problem then has the same plan.
+    With `iterations` it stops after so many neighbourhoods instead, whatever the time: the same problem then has the same plan.
     """
 
     time_limit_s: float = 10.0
@@ -105,9 +105,8 @@ def search(problem: Problem, limits: SolveLimits, on_solving: OnSolving | None =
             )
 
     settled = solver.NoImprovement(seconds=limits.patience_s) & solver.GapLimit(CLOSE_ENOUGH)
-    stop = solver.TimeLimit(limits.time_limit_s) | settled
-    if limits.iterations is not None:
-        stop = stop | solver.IterationLimit(limits.iterations)
+    timed = solver.TimeLimit(limits.time_limit_s) | settled
+    stop = timed if limits.iterations is None else solver.IterationLimit(limits.iterations) | solver.GapLimit(CLOSE_ENOUGH)
     return solver.solve(problem, stop, limits.seed, threads=limits.threads, on_progress=pass_on).plan
 
 

@@ -1,0 +1,235 @@
+"""One seed: days of selling in which anything may happen, then time runs on until nothing is left to do; checked as it goes."""
+
+import asyncio
+import time
+import traceback
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from app.flows.invariants import find_violations
+from app.flows.reconcile import reconcile
+from app.worker import MAX_JOB_ATTEMPTS
+from tests.simulation.people import People
+from tests.simulation.stage import Stage, seeded_ids
+from tests.simulation.town import Town
+from tests.simulation.work import Work
+
+Act = Callable[[], Awaitable[Any]]
+ROUGH_STEPS = 36
+LOOK_EVERY = 18
+MOST_STEPS = 1500
+AT_EACH_STOP = 0.35  # how often somebody does something between two deadlines
+OWED = frozenset({"I03", "I05"})
+PROMPT = 0.8  # how often an offer or a shortfall is answered before the next deadline
+FINAL = frozenset({"travelled", "no_show", "refunded", "withdrawn", "released", "lapsed", "refused", "dropped"})
+ENDED_TRIPS = frozenset({"completed", "expired", "cancelled", "draft"})
+
+
+class Told(msgspec.Struct, kw_only=True):
+    """What a seed came to. `outcome` is the same each time it is played."""
+
+    seed: int
+    faults: list[str]
+    steps: list[str]
+    outcome: dict[str, Any]
+    seconds: float = 0.0
+
+
+class Restless(Exception):
+    """The town does not come to rest."""
+
+
+class Game:
+    """A seed being played."""
+
+    def __init__(self, stage: Stage, seed: int) -> None:
+        self.stage, self.town = stage, Town(stage, seed)
+        self.dice = self.town.dice
+        self.work, self.people = Work(self.town), People(self.town)
+        people = self.people
+        self.selling: dict[Act, int] = {
+            people.pledge: 22, people.another_card: 4, people.take_offered_seats: 4, people.withdraw: 3, people.change: 5,
+            people.pass_on: 2,
+            people.answer_transfer: 4, people.join_line: 5, people.approve_at_bank: 6, people.ease: 3, people.move: 1,
+            people.trouble_from_banks: 3, people.send_again: 2, self.work.take_one: 22, self.work.fire_one: 8,
+            self.work.hear: 5, self.work.poll: 2, self.go_on: 10, self.kill: 2, self.let_time_pass: 10,
+        }  # fmt: skip
+        self.travelling: dict[Act, int] = {
+            people.answer_offer: 14, people.leave_duty: 2, people.crew: 3, people.drive: 8, people.approve_money: 8, people.open_account: 3,
+            people.cover: 2, people.withdraw: 2, people.change: 1, people.pass_on: 1, people.answer_transfer: 1, people.approve_at_bank: 2,
+            people.trouble_from_banks: 3, people.send_again: 3, people.answer_bank: 2, self.work.hear: 3, self.work.poll: 2,
+            people.cancel: 1,
+            people.dispatch: 1, self.kill: 1,
+        }  # fmt: skip
+
+    def any_of(self, acts: dict[Act, int]) -> Act:
+        """One of the acts, by weight."""
+        return self.dice.choices(list(acts), weights=list(acts.values()))[0]
+
+    async def play(self) -> None:
+        """The whole story."""
+        await self.town.build()
+        self.town.gateway.fault_share, self.town.mail.fault_share = self.dice.choice([0.0, 0.05, 0.15]), 0.02
+        for number in range(ROUGH_STEPS):
+            await self.any_of(self.selling)()
+            if number % LOOK_EVERY == LOOK_EVERY - 1:
+                await self.look()
+        await self.run_on()
+        await self.settle()
+
+    async def go_on(self) -> None:
+        """A resting hand has its next turn."""
+        if self.town.turns.resting:
+            hand = self.dice.choice(self.town.turns.resting)
+            self.town.say(f"goes on: {hand.what}")
+            await self.town.turns.go_on(hand)
+
+    async def kill(self) -> None:
+        """A resting hand's process is killed."""
+        if self.town.turns.resting:
+            hand = self.dice.choice(self.town.turns.resting)
+            self.town.say(f"killed: {hand.what}")
+            await self.town.turns.kill(hand)
+
+    async def let_time_pass(self) -> None:
+        """Seconds, hours, or to just after the next deadline."""
+        by = self.dice.choice([timedelta(seconds=5), timedelta(seconds=70), timedelta(minutes=16), timedelta(hours=3), timedelta(hours=20)])
+        await self.stage.pass_time(by)
+        await self.work.alarm()
+        self.town.say(f"{by} pass")
+
+    async def run_on(self) -> None:
+        """Every hand ends, every job and timer is done, and the clock goes from deadline to deadline until none is left."""
+        looked = 0
+        while True:
+            if len(self.town.steps) > MOST_STEPS:
+                raise Restless(f"still busy after {MOST_STEPS} steps")
+            if self.town.turns.resting and self.dice.random() < 0.5:
+                await self.go_on()
+            elif await self.work.take_one() or await self.work.fire_one():
+                continue
+            elif self.town.turns.resting:
+                await self.go_on()
+            elif self.dice.random() < AT_EACH_STOP:
+                await self.any_of(self.travelling)()
+            elif self.dice.random() < PROMPT and await self.people.wait_for_answers():
+                await self.dice.choice([self.people.answer_offer, self.people.approve_money])()
+            elif not await self.to_next_deadline():
+                return
+            elif (looked := looked + 1) % LOOK_EVERY == 0:
+                await self.look()
+
+    async def to_next_deadline(self) -> bool:
+        """The clock goes to the next timer; False when none is left but those that wait for a person."""
+        due = await self.town.pool.fetchval(
+            "SELECT min(greatest(due_at, coalesce(leased_until, due_at))) FROM timers WHERE fired_at IS NULL"
+        )
+        if due is None:
+            return False
+        await self.stage.pass_time(max(timedelta(0), due - self.stage.now) + timedelta(seconds=self.dice.randint(0, 4)))
+        await self.work.alarm()
+        await self.end_waiting()
+        return True
+
+    async def end_waiting(self) -> None:
+        """Payouts wait for accounts and cover as long as it takes: here somebody sees to it once the event is over."""
+        if self.stage.shift > timedelta(days=26):
+            await self.people.open_account()
+            await self.people.cover()
+            await self.people.top_up()
+
+    async def settle(self) -> None:
+        """No more faults; banks decide, refunds that came back are sent again, and everything is worked off once more."""
+        self.town.gateway.fault_share = self.town.mail.fault_share = 0.0
+        self.town.turns.may_rest = lambda: False
+        self.town.tries.clear()  # somebody has looked at what was held, and let it run again
+        self.travelling = {self.work.poll: 1}
+        for _ in range(6):
+            for ref in [one.ref for one in self.town.bank.disputes.values() if one.status not in {"won", "lost"}]:
+                self.town.bank.close_dispute(ref, won=self.dice.random() < 0.5)
+            await self.work.poll()
+            for _ in range(await self.town.pool.fetchval("SELECT count(*) FROM refunds WHERE state = 'failed' AND held_by IS NULL")):
+                await self.people.send_again()
+            await self.people.cover()
+            await self.run_on()
+        await self.look()
+        self.town.faults += await self.open_ends()
+
+    async def look(self) -> None:
+        """The invariants, at any moment after a sweep: some of them are about what the sweep does in time.
+
+        A refund that a bank has sent back is owed until somebody sends it again: what it breaks meanwhile is no fault.
+        """
+        while await self.work.fire_one():
+            pass
+        async with self.town.pool.acquire() as conn:
+            found = await find_violations(conn)
+            owed = await conn.fetchval("SELECT count(*) FROM refunds WHERE state = 'failed'")
+        found = {name: some for name, some in found.items() if not (owed and name[:3] in OWED)}
+        self.town.faults += [f"{name}: {some[0].subject} {some[0].detail}" for name, some in found.items()]
+        if self.town.faults:
+            raise Restless("a fault was found")
+
+    async def open_ends(self) -> list[str]:
+        """What is not over although nothing is left to do, and what gateway and ledger do not agree on."""
+        pool = self.town.pool
+        held = {job for job, tries in self.town.tries.items() if tries >= MAX_JOB_ATTEMPTS}
+        faults = [f"job {row['id']} {row['entrypoint']} is left" for row in await pool.fetch(LEFT)
+                  if row["id"] not in held]  # fmt: skip
+        faults += [
+            f"{row['many']} {row['what']}(s) stay {row['state']}" for row in await pool.fetch(UNSETTLED, sorted(FINAL), sorted(ENDED_TRIPS))
+        ]
+        found = await reconcile(pool, gateway=self.town.gateway)
+        return faults + [f"books differ: {one.kind} {one.what}" for one in (*found.findings, *found.in_flight)]
+
+    async def outcome(self) -> dict[str, Any]:
+        """How it ended, in figures that do not depend on ids."""
+        pool = self.town.pool
+        pledges = await pool.fetch("SELECT state, people, amount_minor FROM pledges ORDER BY id")
+        trips = await pool.fetch("SELECT state, secured FROM trips ORDER BY id")
+        ledger = await pool.fetch(
+            "SELECT account, sum(amount_minor)::bigint AS minor FROM ledger_entries GROUP BY account ORDER BY account"
+        )
+        return {
+            "pledges": [list(row) for row in pledges], "trips": [list(row) for row in trips], "ledger": [list(row) for row in ledger],
+            "bank": self.town.bank.summary(), "mails": self.town.mail.taken, "faults_met": dict(sorted(self.town.gateway.met.items())),
+            "states": dict(sorted(Counter(row["state"] for row in pledges).items())),
+        }  # fmt: skip
+
+
+LEFT = "SELECT id, entrypoint FROM pgqueuer ORDER BY id"
+UNSETTLED = """
+SELECT 'pledge' AS what, state, count(*) AS many FROM pledges WHERE state <> ALL ($1::text[]) GROUP BY state
+UNION ALL SELECT 'trip', state, count(*) FROM trips WHERE state <> ALL ($2::text[]) GROUP BY state
+UNION ALL SELECT 'payment', state, count(*) FROM payments
+WHERE state NOT IN ('succeeded', 'won', 'lost', 'abandoned', 'void') GROUP BY state
+UNION ALL SELECT 'refund', state, count(*) FROM refunds WHERE state <> 'succeeded' AND held_by IS NULL GROUP BY state
+UNION ALL SELECT 'payout', state, count(*) FROM payouts WHERE state NOT IN ('succeeded', 'void') GROUP BY state
+UNION ALL SELECT 'transfer', state, count(*) FROM transfers WHERE state = 'offered' GROUP BY state
+UNION ALL SELECT 'place in line', state, count(*) FROM waitlist WHERE state = 'waiting' GROUP BY state
+UNION ALL SELECT 'offer', state, count(*) FROM offers WHERE state IN ('proposed', 'sent') GROUP BY state
+"""
+
+
+async def play_seed(stage: Stage, seed: int) -> Told:
+    """Plays a seed from an empty database to its end, or to its first fault."""
+    began = time.perf_counter()
+    await stage.clear()
+    with seeded_ids(seed):
+        game = Game(stage, seed)
+        outcome: dict[str, Any] = {}
+        try:
+            await game.play()
+        except Restless as restless:
+            game.town.faults.append(str(restless))
+        except Exception as error:  # noqa: BLE001  whatever breaks is what a seed is played for
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            game.town.faults.append(f"{type(error).__name__}: {error} ({where.filename.rsplit('/', 1)[-1]}:{where.lineno})")
+        finally:
+            await asyncio.gather(*(game.town.turns.kill(hand) for hand in list(game.town.turns.resting)))
+        outcome = await game.outcome()
+    return Told(seed=seed, faults=game.town.faults, steps=game.town.steps, outcome=outcome, seconds=time.perf_counter() - began)
