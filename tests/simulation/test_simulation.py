@@ -1,4 +1,4 @@
-"""200 seeds of the simulation hold, and a seed replays step by step. A failing one prints its steps: `make simulate ARGS="--seed N"`."""
+"""Seeds of the simulation hold, and a seed replays step by step. A failing one prints its steps: `make simulate ARGS="--seed N"`."""
 
 from collections.abc import AsyncIterator
 
@@ -9,7 +9,7 @@ from tests.simulation.play import play_seed
 from tests.simulation.stage import Stage, open_stage
 from tests.support.server import scratch_database
 
-SEEDS, AT_ONCE = 200, 25
+SEEDS, AT_ONCE = 30, 10
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -27,7 +27,7 @@ async def test_whatever_happens_nothing_is_lost_doubled_or_left_behind(stage: St
 
 
 async def test_a_seed_is_played_the_same_again(stage: Stage) -> None:
-    for seed in (3, 22):
+    for seed in (3, 17):
         first, second = await play_seed(stage, seed), await play_seed(stage, seed)
         assert (second.steps, second.outcome) == (first.steps, first.outcome)
         assert len(first.steps) > 50
