@@ -28,8 +28,9 @@ from app.domain.partners.jobs import deliver_webhook
 from app.domain.partners.sending import WebhookClient
 from app.domain.payments.dispute_store import alarm_stuck_disputes
 from app.domain.payments.gateway import GatewayError, PaymentGateway
+from app.domain.payments.model import FORGOTTEN_AFTER
 from app.domain.payments.payouts.store import alarm_stuck_payouts
-from app.domain.payments.store import alarm_stuck
+from app.domain.payments.store import alarm_stuck, remember_forgotten
 from app.domain.payments.stripe_gateway import StripeGateway
 from app.flows.answer_dispute import answer_by_itself, look_up_dispute, send_evidence
 from app.flows.capacity_deadline import end_capacity
@@ -175,7 +176,10 @@ async def sweep(wiring: Wiring) -> None:
     """Due timers, and what has been in flight too long."""
     await fire_due(wiring)
     async with transaction(wiring.pool) as conn:
+        forgotten = await remember_forgotten(conn, after=FORGOTTEN_AFTER)
         alarms = await alarm_stuck(conn) + await alarm_stuck_payouts(conn) + await alarm_stuck_disputes(conn)
+    if forgotten:
+        log.warning("payments.forgotten", count=forgotten)
     if alarms:
         log.error("payments.stuck", count=alarms)
 

@@ -9,8 +9,8 @@ from app.core.jobs import enqueue_for
 from app.core.timers import set_timer
 from app.domain.notifications.service import queue_mail
 from app.domain.payments import store as payments
-from app.domain.payments.model import Payment, PaymentState, at_the_bank
-from app.domain.payments.service import let_go
+from app.domain.payments.model import FORGOTTEN_AFTER, Payment, PaymentState, at_the_bank
+from app.domain.payments.service import BEFORE_MAILS, let_go
 from app.domain.pledges import store as pledges
 from app.domain.pledges.model import LIVE, Pledge, PledgeState
 from app.domain.trips import store as trips
@@ -21,13 +21,17 @@ from app.flows.tell_money import warn_rider, what_for
 
 
 async def retry_payment(pool: Pool, payment_id: UUID) -> None:
-    """A failed charge's time has come: another attempt, or the end of the window. Does nothing to one that does not wait."""
+    """A failed charge's time has come: another attempt, or the end of the window. One that was never tried is asked for again."""
     async with transaction(pool) as conn:
         await act_as(conn, "timer", "collection")
         payment = await payments.get_payment(conn, payment_id)
+        now = await busload_now(conn)
+        if payment is not None and payment.state is PaymentState.DUE:
+            await enqueue_for(conn, "charge_payment", [payment.id], priority=BEFORE_MAILS)
+            await set_timer(conn, "payment_retry", payment.id, now + FORGOTTEN_AFTER)
+            return
         if payment is None or payment.state not in {PaymentState.RETRYABLE, PaymentState.NEEDS_ACTION}:
             return
-        now = await busload_now(conn)
         if payment.next_attempt_at is None or now >= payment.collect_until:
             await end_within(conn, payment)
         elif payment.next_attempt_at <= now:

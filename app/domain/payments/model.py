@@ -11,6 +11,7 @@ from app.domain.payments.gateway import GatewayRefused, IntentState
 
 LOOKUP_AFTER = timedelta(seconds=60)
 ALARM_AFTER = timedelta(minutes=15)
+FORGOTTEN_AFTER = timedelta(hours=1)  # a stadium's charges take 37 minutes
 AUTHENTICATION = frozenset({"authentication_required", "payment_intent_authentication_failure"})
 
 

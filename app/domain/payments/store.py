@@ -1,7 +1,7 @@
 """SQL of payments, their attempts, refunds and the Stripe inbox."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.core.database import Connection, fetch_all, fetch_maybe
@@ -121,6 +121,24 @@ async def find_reference(conn: Connection, payment_id: UUID) -> UUID | None:
     """What a payment is for; never changes."""
     found: UUID | None = await conn.fetchval("SELECT reference FROM payments WHERE id = $1", payment_id)
     return found
+
+
+async def remember_forgotten(conn: Connection, *, after: timedelta) -> int:
+    """Gives charges that were due so long ago and never tried a timer that asks for them again; returns how many.
+
+    Their job may have been held or lost; a second one does no harm.
+    """
+    rows = await conn.fetch(
+        """
+        INSERT INTO timers AS t (kind, subject_id, due_at)
+        SELECT 'payment_retry', id, busload_now() FROM payments WHERE state = 'due' AND next_attempt_at < busload_now() - $1::interval
+        ON CONFLICT (kind, subject_id) DO UPDATE SET due_at = excluded.due_at, fired_at = NULL, attempts = 0, leased_until = NULL
+            WHERE t.fired_at IS NOT NULL
+        RETURNING subject_id
+        """,
+        after,
+    )
+    return len(rows)
 
 
 async def claim_payment(conn: Connection, payment_id: UUID, states: Sequence[PaymentState], *, only_when_due: bool) -> Payment | None:
