@@ -8,6 +8,7 @@ from app.core.database import Pool, transaction
 from app.core.errors import Conflict
 from app.domain.dispatch.model import Offer, OfferState, pull_out_fee_minor
 from app.domain.dispatch.store import offers, plans
+from app.domain.manifests.day_store import list_closed_duties
 from app.domain.payments.payouts.model import DebtKind
 from app.domain.payments.payouts.service import owe_us
 from app.flows.answer_offer import lock_offer_within, read_offer, tell_answer
@@ -25,7 +26,7 @@ async def pull_out(pool: Pool, offer_id: UUID, *, note: str, actor: str) -> Offe
         now = await busload_now(conn)
         if offer.state is not OfferState.ACCEPTED:
             raise Conflict("Only an accepted duty can be pulled out of. Decline the offer instead.", code="offer_not_accepted")
-        if now >= offer.starts_at:
+        if now >= offer.starts_at or await list_closed_duties(conn, [offer.duty_id]):
             raise Conflict("This duty has begun. Call the dispatcher.", code="duty_started")
         duty = await plans.get_duty(conn, offer.duty_id)
         assert duty is not None, "an offer has a duty"

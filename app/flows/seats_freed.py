@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from app.core.clock import busload_now
 from app.core.database import Connection
 from app.core.live import tell
 from app.domain.dispatch.model import Cause, Offer, OfferState
@@ -11,6 +12,7 @@ from app.domain.dispatch.store import demand as paid
 from app.domain.dispatch.store import offers, plans
 from app.domain.events.model import Event
 from app.domain.manifests import store as manifests
+from app.domain.manifests.day_store import list_closed_duties
 from app.flows.issue_manifests import issue_manifests_within
 from app.flows.seats_lost import relieve_drivers
 from app.flows.send_offers import tell_withdrawn
@@ -35,8 +37,12 @@ async def free_seats_within(conn: Connection, event: Event, pledge_ids: Sequence
         await issue_manifests_within(conn, event.id, cause=cause)
 
 
-async def call_off(conn: Connection, event: Event, empty: Sequence[Offer]) -> None:
-    """`accepted -> withdrawn` for duties without riders: the operator and the drivers are told."""
+async def call_off(conn: Connection, event: Event, unwanted: Sequence[Offer]) -> None:
+    """`accepted -> withdrawn` for duties that nobody needs any more: the operator and the drivers are told.
+
+    A duty that has begun goes on: somebody drives it, and its hire is owed.
+    """
+    empty = await not_begun(conn, unwanted)
     await offers.withdraw_offers(conn, [offer.id for offer in empty], states=[OfferState.ACCEPTED])
     await tell_withdrawn(conn, event, empty)
     for duty in await plans.list_duties_by_id(conn, [offer.duty_id for offer in empty]):
@@ -44,8 +50,15 @@ async def call_off(conn: Connection, event: Event, empty: Sequence[Offer]) -> No
         await tell(conn, "duty", duty.id)
 
 
+async def not_begun(conn: Connection, accepted: Sequence[Offer]) -> list[Offer]:
+    """The offers whose bus is still to leave its depot, and whose driver has closed nothing."""
+    now = await busload_now(conn)
+    closed = await list_closed_duties(conn, [offer.duty_id for offer in accepted])
+    return [offer for offer in accepted if now < offer.starts_at and offer.duty_id not in closed]
+
+
 async def call_off_event_within(conn: Connection, event: Event) -> None:
-    """The event does not take place: every offer is withdrawn, accepted ones too. The event is locked."""
+    """The event does not take place: every offer is withdrawn, accepted ones whose duty has not begun too. The event is locked."""
     history = await offers.list_offers_of_event(conn, event.id)
     await tell_withdrawn(conn, event, await withdraw(conn, [o for o in history if o.state in {OfferState.PROPOSED, OfferState.SENT}]))
     await call_off(conn, event, [offer for offer in history if offer.state is OfferState.ACCEPTED])

@@ -1,5 +1,6 @@
 """SQL of the day of travel: driver links, check-ins, positions, incidents, the end of duties and trips."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -330,6 +331,12 @@ async def settle_travellers(conn: Connection, trip_ids: list[UUID]) -> int:
         trip_ids,
     )
     return int(status.rsplit(" ", 1)[1])
+
+
+async def list_closed_duties(conn: Connection, duty_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of these duties whose manifest is closed: the bus has left its last outbound stop, or its driver said so."""
+    rows = await conn.fetch("SELECT duty_id FROM current_manifests WHERE duty_id = ANY($1) AND closed_at IS NOT NULL", list(duty_ids))
+    return {row["duty_id"] for row in rows}
 
 
 async def read_duty_state(conn: Connection, duty_id: UUID) -> DutyState | None:

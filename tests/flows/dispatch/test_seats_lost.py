@@ -13,7 +13,9 @@ from app.domain.events import store as events
 from app.domain.trips import store as trips
 from app.flows.answer_offer import accept_offer, decline_offer
 from app.flows.capacity_deadline import end_capacity
+from app.flows.change_event import cancel_event
 from app.flows.close_booking import dispatch_event
+from app.flows.invariants import find_violations
 from app.flows.pull_out import pull_out
 from app.flows.seats_freed import call_off_event_within, free_seats_within
 from tests.support.dispatch_world import World, add_party, build_world, offers_in, plan_once
@@ -188,3 +190,22 @@ async def test_a_bus_lost_after_the_capacity_deadline_is_replaced_and_else_its_p
     async with pool.acquire() as conn:
         back = {row["id"] for row in await conn.fetch("SELECT id FROM pledges WHERE state = 'refunded'")}
     assert back == riders
+
+
+async def test_a_bus_that_has_left_keeps_its_duty_when_the_event_is_cancelled_and_others_are_called_off(pool: Pool, world: World) -> None:
+    await dispatch_event(pool, world.event_id, actor="organiser")
+    await plan_once(pool, world)
+    for offer in await offers_in(pool, world, OfferState.SENT):
+        await accept_offer(pool, offer.id, actor="operator")
+    gone, *waiting = await offers_in(pool, world, OfferState.ACCEPTED)
+    await pool.execute("UPDATE current_manifests SET closed_at = busload_now() WHERE duty_id = $1", gone.duty_id)
+    with pytest.raises(Conflict) as late:
+        await pull_out(pool, gone.id, note="", actor="operator")
+    assert late.value.code == "duty_started"
+
+    await cancel_event(pool, world.event_id, actor="organiser", reason="storm")
+
+    assert [offer.id for offer in await offers_in(pool, world, OfferState.ACCEPTED)] == [gone.id]
+    assert len(await offers_in(pool, world, OfferState.WITHDRAWN)) == len(waiting) > 0
+    async with pool.acquire() as conn:
+        assert "I07 manifests fit their bus" not in await find_violations(conn)
