@@ -36,4 +36,12 @@ async def keep_entrance(connection: ASGIConnection[Any, Any, Any, Any], handler:
     elif ("driver" in tags or path.startswith("/api/pledges/")) and bearer_token(request) is None:
         if (await find_actor(request)).account_id is not None:
             return
-        raise SignInNeeded("Send the token of your link as `Authorization: Bearer <token>`, or sign in.")
+        raise no_link(driver="driver" in tags)
+
+
+def no_link(*, driver: bool) -> SignInNeeded:
+    """What a stranger is told who sent no link's token."""
+    if driver:
+        detail = "Open the link in your newest mail about this duty, or ask your dispatcher for it."
+        return SignInNeeded(detail, code="driver_link_unknown")
+    return SignInNeeded("Send the token of your link as `Authorization: Bearer <token>`, or sign in.")

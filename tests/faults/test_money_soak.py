@@ -12,7 +12,7 @@ from tests.soak.play import Plan, run_soak
 from tests.soak.town import LEASE
 
 SHORT = Plan(
-    charges=110, old_key_charges=40, seconds_between_kills=3.0, kills_an_act=2, seed=7, forgettings=1, rougher=2.0, away=LEASE,
+    charges=60, old_key_charges=20, seconds_between_kills=3.0, kills_an_act=2, seed=7, forgettings=1, rougher=2.0, away=LEASE,
     between_retries=timedelta(days=4),
 )  # fmt: skip
 PLEDGE, PAYMENT, REFUND = uuid4(), uuid4(), uuid4()

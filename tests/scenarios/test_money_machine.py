@@ -31,7 +31,7 @@ from app.flows.close_booking import dispatch_event
 from app.flows.withdraw_pledge import withdraw_pledge
 from tests.support.money_desk import Desk, Rider, Stage, TripOnSale
 
-EXAMPLES = int(os.environ.get("BUSLOAD_MONEY_EXAMPLES", "20"))
+EXAMPLES = int(os.environ.get("BUSLOAD_MONEY_EXAMPLES", "12"))
 STEPS = 25
 GOOD = "4242424242424242"
 CARDS = st.sampled_from([GOOD, GOOD, GOOD, "4000000000000341", "4000002760003184", "4000002500003155"])

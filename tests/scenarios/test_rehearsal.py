@@ -31,28 +31,6 @@ def a_console() -> Console:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(420)
-async def test_a_short_rehearsal_with_its_worker_killed_mid_charge_goes_all_the_way_without_a_violation(
-    monkeypatch: pytest.MonkeyPatch, server_dsn: str
-) -> None:
-    monkeypatch.setenv("DATABASE_URL", server_dsn)
-    report, _ = await run_rehearsal(riders=40, seed=7, url=None, console=a_console(), kill_worker=True)
-    assert report.violations == {}
-    assert report.trips_confirmed >= 1
-    assert report.trips_expired >= 1
-    assert report.withdrawals > 0
-    assert report.offers_declined > 0
-    assert report.resolves > 0
-    assert report.dropped > 0
-    assert report.manifests == report.duties > 0
-    assert report.check_ins > 0
-    assert report.charged_minor["USD"] > report.refunded_minor["USD"] > 0
-    assert report.unserved_people <= report.riders * 0.05
-    assert report.payouts == 2 * report.duties  # the hire, and its reserve two weeks later
-    assert report.paid_out_minor["USD"] > 0
-
-
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_a_short_rehearsal_with_every_fault_loses_nothing_and_charges_nobody_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DATABASE_URL", raising=False)  # a server of its own, which may be killed and whose disk may be full

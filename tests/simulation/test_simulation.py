@@ -9,7 +9,7 @@ from tests.simulation.play import play_seed
 from tests.simulation.stage import Stage, open_stage
 from tests.support.server import scratch_database
 
-SEEDS, AT_ONCE = 30, 10
+SEEDS, AT_ONCE = 20, 5
 
 
 @pytest_asyncio.fixture(scope="module")
