@@ -36,7 +36,7 @@ demo-reset: $(READY) ## The same, starting over with fresh data
 	@$(BIN)/busload demo --reset $(if $(PORT),--port $(PORT)) $(ARGS)
 
 test: $(READY) ## Run every test (ARGS="tests/core -k name" narrows it)
-	@$(BIN)/pytest -n $(TEST_WORKERS) --dist worksteal $(ARGS)
+	@$(BIN)/pytest -n $(TEST_WORKERS) --dist loadfile $(ARGS)
 
 check: $(READY) ## Check format, lint, types, import contracts, templates, security and dependencies; runs no tests
 	@$(BIN)/ruff format --check --quiet .
