@@ -15,6 +15,7 @@ from app.core.live import tell
 from app.domain.events import store as events
 from app.domain.events.model import Event, check_stop
 from app.domain.notifications.service import queue_mail
+from app.domain.payments import refund_store
 from app.domain.payments import store as payments
 from app.domain.payments.dates import COLLECTION_WINDOW
 from app.domain.payments.model import CHARGED, UNSETTLED, NewPayment, Payment
@@ -156,7 +157,7 @@ async def settle_difference(conn: Connection, event: Event, pledge: Pledge, part
 
 async def count_refunds(conn: Connection, charges: Sequence[Payment]) -> int:
     """Refunds of these charges so far, for the number of the next change."""
-    return len(await payments.list_refunds_of(conn, [payment.id for payment in charges]))
+    return len(await refund_store.list_refunds_of(conn, [payment.id for payment in charges]))
 
 
 async def charge_more(conn: Connection, event: Event, pledge: Pledge, amount_minor: int, *, purpose: str) -> None:
@@ -174,7 +175,7 @@ async def charge_more(conn: Connection, event: Event, pledge: Pledge, amount_min
 
 async def give_less_back(conn: Connection, charges: Sequence[Payment], amount_minor: int, *, reason: str) -> None:
     """The difference goes back from the newest charges first, never more than each still holds."""
-    before = await payments.refunded_minor(conn, [payment.id for payment in charges])
+    before = await refund_store.refunded_minor(conn, [payment.id for payment in charges])
     for payment in sorted(charges, key=lambda p: p.id, reverse=True):
         left = payment.amount_minor - before.get(payment.id, 0)
         part = min(amount_minor, left) if payment.state in CHARGED else 0

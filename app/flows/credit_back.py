@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from app.core.database import Connection
+from app.domain.payments import refund_store
 from app.domain.payments import store as payments
 from app.domain.payments.model import CHARGED, Payment, RefundReason
 from app.domain.payments.service import make_refund_due
@@ -31,8 +32,8 @@ async def credit_back_within(conn: Connection, event_id: UUID) -> int:
     credits_minor = {pledge.id: credit_of(by_id[pledge.trip_id], pledge, people[pledge.trip_id]) for pledge in paid}
     charges = await payments.list_payments_of(conn, [pledge_id for pledge_id, credit in credits_minor.items() if credit])
     ids = [charge.id for charge in charges]
-    done = {refund.payment_id for refund in await payments.list_refunds_of(conn, ids) if refund.reason == RefundReason.CREDIT_BACK}
-    before = await payments.refunded_minor(conn, ids)
+    done = {refund.payment_id for refund in await refund_store.list_refunds_of(conn, ids) if refund.reason == RefundReason.CREDIT_BACK}
+    before = await refund_store.refunded_minor(conn, ids)
     left = {charge.id: charge.amount_minor - before.get(charge.id, 0) for charge in charges}
     of_pledge: dict[UUID, list[Payment]] = defaultdict(list)
     for charge in charges:

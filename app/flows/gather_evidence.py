@@ -10,7 +10,7 @@ from app.domain.events.ladder import TermsShown, steps_of
 from app.domain.manifests.day_store import read_pledge_check_ins
 from app.domain.notifications import store as mails
 from app.domain.notifications.model import money
-from app.domain.payments import store as payments
+from app.domain.payments import refund_store
 from app.domain.payments.evidence import Boarded, Facts, GivenBack, Told
 from app.domain.payments.model import Payment
 from app.domain.pledges import store as pledges
@@ -71,7 +71,7 @@ async def given_back_for(conn: Connection, payment: Payment) -> list[GivenBack]:
             refund_ref=refund.refund_ref,
             at=when(refund.settled_at, refund.submitted_at),
         )
-        for refund in await payments.list_refunds_of(conn, [payment.id])
+        for refund in await refund_store.list_refunds_of(conn, [payment.id])
     ]
 
 

@@ -11,6 +11,7 @@ from app.core.ids import new_id
 from app.core.jobs import enqueue_for
 from app.core.timers import set_timer
 from app.domain.payments import dispute_store as disputes
+from app.domain.payments import refund_store
 from app.domain.payments import store as payments
 from app.domain.payments.gateway import PaymentGateway
 from app.domain.payments.gateway import RefundState as GatewayRefund
@@ -24,7 +25,7 @@ async def learn_of_refund(pool: Pool, refund_ref: str, *, gateway: PaymentGatewa
     found = await gateway.fetch_refund(refund_ref)
     async with transaction(pool) as conn:
         refund_id = await disputes.find_refund(conn, refund_ref=refund_ref, refund_id=our_id(found))
-        refund = await payments.get_refund(conn, refund_id) if refund_id else None
+        refund = await refund_store.get_refund(conn, refund_id) if refund_id else None
         payment = await payments.get_payment(conn, refund.payment_id) if refund else None
         bounced = {failure.refund_ref for failure in await disputes.list_refund_failures(conn, [refund.id])} if refund else set()
     if refund is None or payment is None or found.status not in STATES or found.ref in bounced:
@@ -57,7 +58,7 @@ async def send_refund_again(pool: Pool, refund_id: UUID, *, actor: str, request:
     """An organiser sends a failed refund once more. Raises Conflict when it has not failed or a dispute holds it; NotFound."""
     async with transaction(pool) as conn:
         await act_as(conn, actor, "refund wanted again")
-        refund = await payments.get_refund(conn, refund_id)
+        refund = await refund_store.get_refund(conn, refund_id)
         if refund is None:
             raise NotFound("There is no such refund.", code="unknown_refund")
         scope = f"refund-again:{refund_id}"

@@ -12,6 +12,7 @@ from app.core.errors import Conflict
 from app.core.jobs import enqueue_for
 from app.domain.events.ladder import RefundStep, TermsShown, share_at, steps_for
 from app.domain.events.model import Event
+from app.domain.payments import refund_store
 from app.domain.payments import store as payments
 from app.domain.payments.model import CHARGED, WAITING, Payment, Refund, RefundReason
 from app.domain.payments.service import let_go, make_refund_due, refund_rest, refund_share
@@ -52,7 +53,7 @@ async def leave_by_ladder_within(
         raise Conflict("This trip is on its way or over; there is nothing to withdraw from any more.", code="trip_under_way")
     refund_bp = share_at(await read_steps(conn, event, pledge.id), now)
     charges = await payments.lock_payments_of(conn, [pledge.id])
-    held = held_of(charges, await payments.list_refunds_of(conn, [charge.id for charge in charges]))
+    held = held_of(charges, await refund_store.list_refunds_of(conn, [charge.id for charge in charges]))
     if back_of(held, refund_bp) < (at_least_minor or 0):
         raise Conflict(
             "A step of the refund ladder has passed: less comes back now than was shown. Look again and decide.", code="refund_changed"

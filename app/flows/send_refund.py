@@ -10,6 +10,7 @@ from app.core.log import logger
 from app.core.timers import clear_timer, set_timer
 from app.domain.notifications.service import queue_mail
 from app.domain.payments import dispute_store as disputes
+from app.domain.payments import refund_store
 from app.domain.payments import store as payments
 from app.domain.payments.gateway import GatewayError, GatewayRefused, PaymentGateway
 from app.domain.payments.gateway import RefundState as GatewayRefund
@@ -31,7 +32,7 @@ async def send_refund(pool: Pool, refund_id: UUID, *, gateway: PaymentGateway) -
     """
     async with transaction(pool) as conn:
         await act_as(conn, "worker", "refund")
-        refund = await payments.claim_refund(conn, refund_id)
+        refund = await refund_store.claim_refund(conn, refund_id)
         if refund is None:
             return
         await set_timer(conn, "refund_lookup", refund.id, await busload_now(conn) + LOOKUP_AFTER)
@@ -73,7 +74,7 @@ async def settle_refund(pool: Pool, refund: Refund, payment: Payment, state: Ref
         came_back = state is RefundState.FAILED and refund_ref is not None
         state = RefundState.SUCCEEDED if came_back else state
         await act_as(conn, "worker", f"refund {state.value}")
-        if not await payments.settle_refund(conn, refund.id, state=state.value, refund_ref=refund_ref, error_code=error_code):
+        if not await refund_store.settle_refund(conn, refund.id, state=state.value, refund_ref=refund_ref, error_code=error_code):
             return
         if state is RefundState.UNKNOWN:
             await set_timer(conn, "refund_lookup", refund.id, await busload_now(conn) + LOOKUP_AFTER)
@@ -112,9 +113,9 @@ async def look_up_refund(pool: Pool, refund_id: UUID, *, gateway: PaymentGateway
     """A refund nobody answered for, or whose job was lost: `submitting` becomes `unknown`, then it is sent again (found first)."""
     async with transaction(pool) as conn:
         await act_as(conn, "timer", "nobody answered")
-        refund = await payments.get_refund(conn, refund_id)
+        refund = await refund_store.get_refund(conn, refund_id)
         if refund is None or refund.state in {RefundState.SUCCEEDED, RefundState.FAILED}:
             return
         if refund.state is RefundState.SUBMITTING:
-            await payments.settle_refund(conn, refund_id, state=RefundState.UNKNOWN.value, refund_ref=None, error_code="no_answer")
+            await refund_store.settle_refund(conn, refund_id, state=RefundState.UNKNOWN.value, refund_ref=None, error_code="no_answer")
     await send_refund(pool, refund_id, gateway=gateway)

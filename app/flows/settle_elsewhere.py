@@ -10,6 +10,7 @@ from app.core.ids import new_id
 from app.core.live import tell
 from app.domain.notifications.service import queue_mail
 from app.domain.payments import dispute_store as disputes
+from app.domain.payments import refund_store
 from app.domain.payments import store as payments
 from app.domain.payments.dispute_service import record_elsewhere
 from app.domain.payments.model import Payment, Refund
@@ -29,7 +30,7 @@ async def settle_elsewhere(pool: Pool, refund_id: UUID, *, note: str, actor: str
         raise Invalid.field("note", f"Say how the rider got the money, in {MIN_NOTE} to {MAX_NOTE} characters: the rider reads it.")
     async with transaction(pool) as conn:
         await act_as(conn, actor, "refund settled another way")
-        seen = await payments.get_refund(conn, refund_id)
+        seen = await refund_store.get_refund(conn, refund_id)
         if seen is None:
             raise NotFound("There is no such refund.", code="unknown_refund")
         scope = f"refund-elsewhere:{refund_id}"
@@ -51,7 +52,7 @@ async def settle_elsewhere_within(conn: Connection, payment: Payment, refund_id:
     """Marks, posts and audits it; None when it may not be settled (any more). Its payment is locked."""
     if not await disputes.mark_elsewhere(conn, refund_id, note=note):
         return None
-    refund = await payments.get_refund(conn, refund_id)
+    refund = await refund_store.get_refund(conn, refund_id)
     assert refund is not None
     await record_elsewhere(conn, payment, refund)
     await record_change(conn, "refund", refund.id, refund.state.value, {"settled_another_way": note})

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from app.core.database import Pool, transaction
 from app.core.log import logger
-from app.domain.payments import store as payments
+from app.domain.payments import inbox_store
 from app.domain.payments.gateway import GatewayError, NotFound, PaymentGateway, StripeEvent
 from app.domain.pledges import store as pledges
 from app.flows.card_saved import look_at_card_page
@@ -22,13 +22,13 @@ PAGES_AT_ONCE = 10  # a stadium's charges make some 100 events a second: one pag
 async def store_event(pool: Pool, event: StripeEvent, *, polled: bool) -> bool:
     """Puts an event in the inbox; False when it was there."""
     async with transaction(pool) as conn:
-        return await payments.store_stripe_event(conn, event, polled=polled)
+        return await inbox_store.store_stripe_event(conn, event, polled=polled)
 
 
 async def work_on_inbox(pool: Pool, *, gateway: PaymentGateway, limit: int = 50) -> int:
     """Works on events not settled yet; returns how many. One that fails stays and is tried again, behind those that came later."""
     async with transaction(pool) as conn:
-        waiting = await payments.list_open_stripe_events(conn, limit=limit)
+        waiting = await inbox_store.list_open_stripe_events(conn, limit=limit)
     done = 0
     for event_id, type_, object_ref in waiting:
         try:
@@ -39,10 +39,10 @@ async def work_on_inbox(pool: Pool, *, gateway: PaymentGateway, limit: int = 50)
         except Exception:  # our own fault with one event must not keep all later ones from counting
             log.exception("stripe_event.broken", event_ref=event_id)
             async with transaction(pool) as conn:
-                await payments.put_back_stripe_event(conn, event_id)
+                await inbox_store.put_back_stripe_event(conn, event_id)
             continue
         async with transaction(pool) as conn:
-            await payments.settle_stripe_event(conn, event_id)
+            await inbox_store.settle_stripe_event(conn, event_id)
         done += 1
     return done
 
@@ -75,7 +75,7 @@ async def poll_stripe(pool: Pool, *, gateway: PaymentGateway) -> int:
     for _ in range(PAGES_AT_ONCE):
         found = await read_page(pool, gateway=gateway)
         async with transaction(pool) as conn:
-            new += sum([await payments.store_stripe_event(conn, event, polled=True) for event in found])
+            new += sum([await inbox_store.store_stripe_event(conn, event, polled=True) for event in found])
         if len(found) < PAGE:
             break
     return new
@@ -84,7 +84,7 @@ async def poll_stripe(pool: Pool, *, gateway: PaymentGateway) -> int:
 async def read_page(pool: Pool, *, gateway: PaymentGateway) -> list[StripeEvent]:
     """The page of events that follows the newest one read."""
     async with transaction(pool) as conn:
-        after = await payments.newest_polled_event(conn)
+        after = await inbox_store.newest_polled_event(conn)
     try:
         return await gateway.list_events(after_ref=after, limit=PAGE)
     except NotFound:  # Stripe keeps events for 30 days; after a longer silence we read from its oldest

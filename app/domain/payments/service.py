@@ -8,7 +8,7 @@ from app.core.database import Connection
 from app.core.ids import new_id
 from app.core.jobs import enqueue_for
 from app.core.timers import clear_timer, set_timer, set_timers
-from app.domain.payments import ledger, store
+from app.domain.payments import ledger, refund_store, store
 from app.domain.payments.dates import next_attempt
 from app.domain.payments.model import CHARGED, LOOKUP_AFTER, NewPayment, Outcome, Payment, PaymentState, at_the_bank
 from app.domain.payments.shares import kept_of
@@ -107,7 +107,7 @@ async def let_go(conn: Connection, payments: Sequence[Payment]) -> None:
 async def refund_rest(conn: Connection, payments: Sequence[Payment], reason: str) -> dict[UUID, int]:
     """Makes refunds due for whatever of these charges has not gone back yet; returns the amount per payment."""
     charged = [payment for payment in payments if payment.state in CHARGED]
-    before = await store.refunded_minor(conn, [payment.id for payment in charged])
+    before = await refund_store.refunded_minor(conn, [payment.id for payment in charged])
     due: dict[UUID, int] = {}
     for payment in charged:
         rest = payment.amount_minor - before.get(payment.id, 0)
@@ -122,7 +122,7 @@ async def refund_share(conn: Connection, payments: Sequence[Payment], refund_bp:
     Each charge is rounded by itself (`kept_of`), so that one that settles later gives back what it would have given back before.
     """
     charged = [payment for payment in payments if payment.state in CHARGED]
-    before = await store.refunded_minor(conn, [payment.id for payment in charged])
+    before = await refund_store.refunded_minor(conn, [payment.id for payment in charged])
     back_minor = stays_minor = 0
     for payment in charged:
         rest = payment.amount_minor - before.get(payment.id, 0)
@@ -136,7 +136,7 @@ async def refund_share(conn: Connection, payments: Sequence[Payment], refund_bp:
 async def make_refund_due(conn: Connection, payment: Payment, *, reason: str, amount_minor: int) -> bool:
     """Makes one refund due, queues it and has it looked up should nobody answer; False when this reason was refunded before."""
     refund_id = new_id()
-    added = await store.add_refund(
+    added = await refund_store.add_refund(
         conn, refund_id=refund_id, payment_id=payment.id, reason=reason, amount_minor=amount_minor, currency=payment.currency
     )
     if added:

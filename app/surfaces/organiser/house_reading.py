@@ -9,8 +9,7 @@ from app.core.database import Connection
 from app.core.errors import NotFound
 from app.domain.events import store as events
 from app.domain.events.model import Event
-from app.domain.payments import dispute_store, ledger, ledger_reading, reconcile_store
-from app.domain.payments import store as payments
+from app.domain.payments import dispute_store, ledger, ledger_reading, reconcile_store, refund_store
 from app.domain.payments.evidence import evidence_of
 from app.domain.payments.ledger_reading import EntryRow, LedgerTransaction
 from app.domain.payments.model import DisputeState
@@ -59,7 +58,7 @@ async def read_house(conn: Connection) -> HouseMoney:
     totals: dict[tuple[str, str], int] = {}
     for one in balances:
         totals[one.account, one.currency] = totals.get((one.account, one.currency), 0) + one.amount_minor
-    stuck = await payments.list_refunds_waiting(conn)
+    stuck = await refund_store.list_refunds_waiting(conn)
     found = await dispute_store.list_disputes(conn, book=None, limit=100)
     known = {one.id for one in found}
     of_refunds = [one for one in await dispute_store.list_disputes_of(conn, [refund.payment_id for refund in stuck]) if one.id not in known]
@@ -89,7 +88,7 @@ async def read_dispute(conn: Connection, dispute_id: UUID) -> DisputeView:
         raise NotFound("There is no such dispute.", code="unknown_dispute")
     owners = await read_owners(conn, [dispute.payment_id])
     payment = owners[0][dispute.payment_id]
-    refunds = await payments.list_refunds_of(conn, [payment.id])
+    refunds = await refund_store.list_refunds_of(conn, [payment.id])
     (row,) = dispute_rows([dispute], *owners)
     return DisputeView(
         dispute=row,

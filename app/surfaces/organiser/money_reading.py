@@ -11,7 +11,7 @@ from app.domain.dispatch.model import Duty, attribute_hire, seat_metres
 from app.domain.dispatch.store import demand, plans
 from app.domain.events import store as events
 from app.domain.events.model import Event
-from app.domain.payments import dispute_store, ledger, ledger_reading
+from app.domain.payments import dispute_store, ledger, ledger_reading, refund_store
 from app.domain.payments import store as payments
 from app.domain.payments.ledger_reading import DaySum
 from app.domain.payments.model import CHARGED, IN_FLIGHT, WAITING, Dispute, DisputeState, Payment, PaymentState, Refund, RefundState
@@ -33,7 +33,7 @@ async def read_event_money(conn: Connection, event: Event) -> EventMoney:
     all_trips = await trips.list_trips(conn, [event.id])
     by_pledge = {pledge.id: pledge for pledge in await pledges.list_pledges_of_event(conn, event.id, sorted(PledgeState))}
     charges = await payments.list_payments_in_book(conn, event.book)
-    refunds = await payments.list_refunds_of(conn, [charge.id for charge in charges])
+    refunds = await refund_store.list_refunds_of(conn, [charge.id for charge in charges])
     rows = await read_trips(conn, event, all_trips, charges, refunds, by_pledge)
     balances = await ledger.list_balances(conn, [event.book])
     found = await dispute_store.list_disputes(conn, book=event.book)

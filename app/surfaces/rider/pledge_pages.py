@@ -17,6 +17,7 @@ from app.core.errors import Invalid, NotFound, Refusal, SignInNeeded
 from app.core.ids import derived_token, link_subject, token_hash
 from app.domain.events import store as events
 from app.domain.events.model import Event, Stop, StopState
+from app.domain.payments import refund_store
 from app.domain.payments import store as payments
 from app.domain.payments.gateway import GatewayError, PaymentGateway
 from app.domain.payments.model import Payment, PaymentState, Refund
@@ -100,7 +101,7 @@ async def read_sheet(conn: Connection, pledge: Pledge) -> PledgeSheet:
     assert event is not None
     assert stop is not None
     charges = await payments.list_payments_of(conn, [pledge.id])
-    refunds = await payments.list_refunds_of(conn, [charge.id for charge in charges])
+    refunds = await refund_store.list_refunds_of(conn, [charge.id for charge in charges])
     stops = [s for s in await events.list_stops_of_trip(conn, trip.id) if s.state is StopState.APPROVED]
     free_exit = pledge.free_exit_until is not None and await busload_now(conn) <= pledge.free_exit_until
     return PledgeSheet(pledge=pledge, trip=trip, event=event, stop=stop, stops=stops, charges=charges, refunds=refunds, free_exit=free_exit)

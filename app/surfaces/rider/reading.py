@@ -7,6 +7,7 @@ from app.core.errors import NotFound
 from app.core.ids import token_hash
 from app.domain.events import store as events
 from app.domain.events.model import Event
+from app.domain.payments import refund_store
 from app.domain.payments import store as payments
 from app.domain.pledges import store as pledges
 from app.domain.pledges.model import Pledge
@@ -76,6 +77,6 @@ def owns(actor: Actor, pledge: Pledge) -> bool:
 async def read_pledge_view(conn: Connection, pledge: Pledge) -> PledgeView:
     """A pledge with its money."""
     charges = await payments.list_payments_of(conn, [pledge.id])
-    refunds = await payments.list_refunds_of(conn, [payment.id for payment in charges])
+    refunds = await refund_store.list_refunds_of(conn, [payment.id for payment in charges])
     event = await read_event(conn, pledge.event_id)
     return view_pledge(pledge, charges, refunds, await read_pledge_ladder(conn, event, pledge, charges, refunds))

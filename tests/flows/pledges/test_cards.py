@@ -9,7 +9,7 @@ import httpx
 
 from app.core.database import transaction
 from app.domain.payments.gateway import StripeEvent
-from app.domain.payments.store import list_open_stripe_events, store_stripe_event
+from app.domain.payments.inbox_store import list_open_stripe_events, store_stripe_event
 from app.flows.card_saved import look_at_card_page
 from app.flows.lapse_pledge import lapse_pledge
 from app.flows.stripe_news import poll_stripe, work_on_inbox

@@ -16,8 +16,8 @@ HOT = {
     "domain/trips/store.py:list_trips": "trips_event",
     "domain/payments/store.py:lock_payments_of": "payments_reference_purpose_key",
     "domain/payments/store.py:find_payment_by_intent": "payments_intent_ref_key",
-    "domain/payments/store.py:list_stuck_payments": "payments_unsettled",
-    "domain/payments/store.py:list_open_stripe_events": "stripe_events_open",
+    "domain/payments/store.py:alarm_stuck": "payments_unsettled",
+    "domain/payments/inbox_store.py:list_open_stripe_events": "stripe_events_open",
     "core/timers.py:claim_due": "timers_due",
     "domain/accounts/store.py:find_signed_in": "sessions_token_hash_key",
 }
