@@ -6,14 +6,57 @@ import os
 import secrets
 import time
 from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
 from uuid import UUID
 
 CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # nothing that is read aloud as something else
 
 
+class Births(Protocol):
+    """Where ids and public codes come from: the moment of a birth, and bits that nobody can guess."""
+
+    def now_ms(self) -> int:
+        """Unix milliseconds."""
+
+    def bits(self, count: int) -> bytes:
+        """`count` random bytes."""
+
+
+class RealBirths:
+    """This machine's clock and the operating system's randomness."""
+
+    def now_ms(self) -> int:
+        """See Births."""
+        return time.time_ns() // 1_000_000
+
+    def bits(self, count: int) -> bytes:
+        """See Births."""
+        return os.urandom(count)
+
+
+_births: ContextVar[Births] = ContextVar("births", default=RealBirths())  # noqa: B039  it has no state
+
+
+@contextmanager
+def ids_from(births: Births) -> Iterator[None]:
+    """Ids and public codes made within, by this task and by those it starts, come from `births`: a simulation can be played again.
+
+    Tokens never do: what opens a door is always made of the operating system's randomness.
+    """
+    before = _births.set(births)
+    try:
+        yield
+    finally:
+        _births.reset(before)
+
+
 def new_id() -> UUID:
     """A UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, then random bits, so that ids sort by birth."""
-    raw = bytearray(int(time.time() * 1000).to_bytes(6, "big") + os.urandom(10))
+    births = _births.get()
+    raw = bytearray(births.now_ms().to_bytes(6, "big") + births.bits(10))
     raw[6] = (raw[6] & 0x0F) | 0x70
     raw[8] = (raw[8] & 0x3F) | 0x80
     return UUID(bytes=bytes(raw))
@@ -21,7 +64,7 @@ def new_id() -> UUID:
 
 def public_code(length: int = 8) -> str:
     """A short code people see and type; 31**8 is 8.5e11, the database's unique constraint settles the rest."""
-    number = int.from_bytes(os.urandom(length + 4), "big")  # far more bits than the code has: no letter is likelier than another
+    number = int.from_bytes(_births.get().bits(length + 4), "big")  # far more bits than the code has: no letter is likelier than another
     letters = []
     for _ in range(length):
         number, letter = divmod(number, len(CODE_ALPHABET))

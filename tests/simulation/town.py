@@ -16,7 +16,6 @@ from app.domain.events import store as events
 from app.domain.fleet.model import Driver
 from app.domain.fleet.store import add_driver
 from app.domain.notifications.letters import build_letter_environment
-from app.domain.partners.sending import WebhookClient
 from app.domain.payments.gateway import GatewayError
 from app.flows.plan_event import EventWish, StopWish, TripWish, create_event, create_trip, open_trip
 from app.flows.solve_event import solve_event
@@ -74,7 +73,7 @@ class Town:
         self.faults: list[str] = []
         self.tries: dict[int, int] = {}
         self.wiring = Wiring(
-            pool=self.pool, gateway=self.gateway, mail_server=self.mail, letters=LETTERS, webhooks=WebhookClient(), travel=GreatCircle(),
+            pool=self.pool, gateway=self.gateway, mail_server=self.mail, letters=LETTERS, webhooks=stage.webhooks, travel=GreatCircle(),
             settings=Settings(
                 database_url="", stripe_api_key="none", stripe_webhook_secret="none", stripe_base=None, secret=SECRET, base_url=BASE_URL,
                 smtp_url="smtp://localhost:1", mail_from="Busload <busload@localhost>", osrm_url=None, log_level="ERROR",

@@ -7,8 +7,9 @@ from app.core.errors import Unavailable
 from app.core.timers import claim_due, mark_failed, mark_fired
 from app.domain.payments.dispute_store import alarm_stuck_disputes
 from app.domain.payments.gateway import GatewayError
+from app.domain.payments.model import FORGOTTEN_AFTER
 from app.domain.payments.payouts.store import alarm_stuck_payouts
-from app.domain.payments.store import alarm_stuck
+from app.domain.payments.store import alarm_stuck, remember_forgotten
 from app.flows.stripe_news import poll_stripe, store_event, work_on_inbox
 from app.worker import MAX_JOB_ATTEMPTS
 from tests.simulation.town import Town
@@ -90,6 +91,7 @@ class Work:
     async def alarm(self) -> None:
         """What every sweep ends with."""
         async with transaction(self.town.pool) as conn:
+            await remember_forgotten(conn, after=FORGOTTEN_AFTER)
             await alarm_stuck(conn)
             await alarm_stuck_payouts(conn)
             await alarm_stuck_disputes(conn)

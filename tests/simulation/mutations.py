@@ -1,0 +1,154 @@
+"""Faults put into a copy of the service, to see that the seeds find them. Each is an edit that a person could make by mistake."""
+
+import msgspec
+
+
+class Mutation(msgspec.Struct, frozen=True, kw_only=True):
+    """`old` stands exactly once in `path` and becomes `new`. `what` is how the benchmark's page names it."""
+
+    what: str
+    path: str
+    old: str
+    new: str
+
+
+MUTATIONS = (
+    Mutation(
+        what="a hold that lapses keeps its seats",
+        path="app/flows/lapse_pledge.py",
+        old="await trips.move_people(conn, trip.id, held=-pledge.people)",
+        new="pass",
+    ),
+    Mutation(
+        what="a rider who withdraws keeps the seats",
+        path="app/flows/withdraw_pledge.py",
+        old="await free_people(conn, [pledge])",
+        new="pass",
+    ),
+    Mutation(
+        what="a dropped pledge keeps its seats",
+        path="app/flows/collect_payment.py",
+        old="await free_people(conn, [pledge])",
+        new="pass",
+    ),
+    Mutation(
+        what="a late card takes seats that are gone",
+        path="app/flows/card_saved.py",
+        old="room = pledge.people <= trip.room - await read_kept_for_line(conn, trip) and",
+        new="room =",
+    ),
+    Mutation(
+        what="a trip confirms one short of its minimum",
+        path="app/domain/trips/model.py",
+        old="trip.secured >= trip.minimum and now <= trip.deadline_at",
+        new="trip.secured + 1 >= trip.minimum and now <= trip.deadline_at",
+    ),
+    Mutation(
+        what="a trip is confirmed again by each later pledge",
+        path="app/flows/secure_pledge.py",
+        old="await collect_fares(conn, trip, [secured.id])",
+        new="await confirm_within(conn, trip, tipped_by=pledge.id, now=now)",
+    ),
+    Mutation(
+        what="a later pledge is confirmed and never charged",
+        path="app/flows/secure_pledge.py",
+        old="await collect_fares(conn, trip, [secured.id])",
+        new="pass",
+    ),
+    Mutation(
+        what="a cancelled trip refunds nothing",
+        path="app/flows/give_back.py",
+        old="refunded = await refund_rest(conn, charges, reason)",
+        new="refunded: dict[UUID, int] = {}",
+    ),
+    Mutation(
+        what="a charge that succeeds after its pledge has left is kept",
+        path="app/flows/settle_payment.py",
+        old="await refund_late_charge(conn, pledge, payment)",
+        new="pass",
+    ),
+    Mutation(
+        what="a refund nobody answered for is sent under a new key, without looking",
+        path="app/flows/send_refund.py",
+        old="if refund.attempts > 1 else []",
+        new='if refund.attempts > 99 else []\n        key += f"-{refund.attempts}"',
+    ),
+    Mutation(
+        what="a charge that waits for its bank is void at once",
+        path="app/domain/payments/service.py",
+        old="closing = [payment.id for payment in payments if at_the_bank(payment)]",
+        new="closing: list[UUID] = []",
+    ),
+    Mutation(
+        what="a settled charge is claimed again by a second job",
+        path="app/domain/payments/store.py",
+        old="WHERE id = $1 AND state = ANY($2::text[]) AND (NOT $3::boolean OR next_attempt_at <= busload_now())",
+        new="WHERE id = $1 AND cardinality($2::text[]) > 0 AND (NOT $3::boolean OR true)",
+    ),
+    Mutation(
+        what="the answer of an overtaken attempt counts",
+        path="app/flows/settle_payment.py",
+        old="if outcome.state is not PaymentState.SUCCEEDED and attempt not in {None, before.attempts}:",
+        new="if outcome.state is not PaymentState.SUCCEEDED and attempt == -1:",
+    ),
+    Mutation(
+        what="nobody looks up a charge in flight",
+        path="app/domain/payments/service.py",
+        old='        await set_timer(conn, "payment_lookup", payment.id, await busload_now(conn) + LOOKUP_AFTER)\n    else:',
+        new="        pass\n    else:",
+    ),
+    Mutation(
+        what="a hold has no timer",
+        path="app/flows/pledge_batch.py",
+        old='await set_timers(conn, "pledge_hold", pending, read.now + HOLD)',
+        new="pass",
+    ),
+    Mutation(
+        what="an offer has no expiry timer",
+        path="app/flows/send_offers.py",
+        old='await set_timer(conn, "offer_expiry", offer.id, expires_at)',
+        new="pass",
+    ),
+    Mutation(
+        what="a webhook moves the poller's mark past what it has not read",
+        path="app/domain/payments/inbox_store.py",
+        old="SELECT id FROM stripe_events WHERE polled ORDER BY",
+        new="SELECT id FROM stripe_events ORDER BY",
+    ),
+    Mutation(
+        what="an operator pulls out and the manifest stays",
+        path="app/flows/seats_lost.py",
+        old="await withdraw_manifests_within(conn, event.id)",
+        new="pass",
+    ),
+    Mutation(
+        what="people who leave a planned trip stay on the manifest",
+        path="app/flows/seats_freed.py",
+        old="await issue_manifests_within(conn, event.id, cause=cause)",
+        new="pass",
+    ),
+    Mutation(
+        what="an offer of a plan that is not the current one is accepted",
+        path="app/flows/answer_offer.py",
+        old="if duty is None or not await plans.is_in_current_plan(conn, offer.duty_id):",
+        new="if duty is None:",
+    ),
+    Mutation(
+        what="who has no seat at the capacity deadline is not refunded",
+        path="app/flows/capacity_deadline.py",
+        old="await refund_unseated(conn, event, unseated)",
+        new="pass",
+    ),
+    Mutation(
+        what="an answered transfer is sent again without looking, under a new key",
+        path="app/flows/send_payout.py",
+        old="if payout.attempts > 1 else []",
+        new='if payout.attempts > 99 else []\n        key += f"-{payout.attempts}"',
+    ),
+    Mutation(
+        what="a refund is not held while its charge is disputed",
+        path="app/flows/learn_of_dispute.py",
+        old="    await disputes.hold_refunds(conn, payment.id, new.id)\n    await set_deadlines",
+        new="    await set_deadlines",
+    ),
+)
