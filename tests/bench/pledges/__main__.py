@@ -46,7 +46,7 @@ async def measure(server: EmbeddedPostgres, folder: Path, asked: argparse.Namesp
         await add_riders(world.pool, riders)
         rounds = await stages.measure_rates(world, sizes, riders)
         say("rates", rounds)
-        served = median(r["pledges_per_s"] for r in rounds)
+        served = median(r.pledges_per_s for r in rounds)
         steady = await stages.measure_steady(world, sizes, 0)
         say("steady", steady)
         seconds = min(sizes.seconds, riders / served / sizes.times)
@@ -57,8 +57,8 @@ async def measure(server: EmbeddedPostgres, folder: Path, asked: argparse.Namesp
         crash = await stages.measure_crash(world, sizes, riders, min(3.0, asked.seconds))
         say("crash", crash)
         return {
-            "rounds": rounds, "of_empty": round(median(r["pledges_per_s"] / r["empty_per_s"] for r in rounds), 2),
-            "of_rival": round(median(r["pledges_per_s"] / r["rival_per_s"] for r in rounds), 2),
+            "rounds": msgspec.to_builtins(rounds), "of_empty": round(median(r.pledges_per_s / r.empty_per_s for r in rounds), 2),
+            "of_rival": round(median(r.pledges_per_s / r.rival_per_s for r in rounds), 2),
             "steady": {name: msgspec.to_builtins(value) for name, value in steady.items()}, "overload": msgspec.to_builtins(overload),
             "confirmation": confirmation, "crash": crash, "violations": await stages.count_violations(world), "cores": stages.cores(),
         }  # fmt: skip

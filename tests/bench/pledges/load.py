@@ -9,7 +9,7 @@ import asyncio
 import sys
 from collections import Counter, deque
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import cast
 
 import msgspec
@@ -35,10 +35,12 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoadSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """What came back. Latencies in ms; `codes` counts refusals by their own code."""
+    """What came back. Latencies in ms; `codes` counts refusals by their own code; `cpu_s` is what sending and reading cost here."""
 
     seconds: float
     rate_per_s: float
+    requests: int
+    cpu_s: float
     statuses: dict[str, int]
     codes: dict[str, int]
     broken: int
@@ -131,7 +133,7 @@ class Load:
         await asyncio.gather(
             *(loop.create_connection(lambda: Wire(self), self.plan.host, self.plan.port) for _ in range(self.plan.connections))
         )
-        begin = perf_counter()
+        begin, used_s = perf_counter(), process_time()
         self._until, self._open = begin + self.plan.seconds, True
         if self.plan.rate_per_s is None:
             for wire in self._take_idle():
@@ -143,7 +145,7 @@ class Load:
                 await self._done.wait()
         except TimeoutError:
             self._broken += self._under_way
-        return self._seen(perf_counter() - begin)
+        return self._seen(perf_counter() - begin, process_time() - used_s)
 
     async def _pace(self, begin: float, rate_per_s: float) -> None:
         """Makes requests due at their moments; a free connection takes them at once, else the next that becomes free."""
@@ -215,11 +217,12 @@ class Load:
         if not self._open and self._under_way == 0 and not self._due and self._until:
             self._done.set()
 
-    def _seen(self, seconds: float) -> LoadSeen:
+    def _seen(self, seconds: float, cpu_s: float) -> LoadSeen:
         ordered = sorted(self._latencies) or [0.0]
         return LoadSeen(
-            seconds=round(seconds, 2), rate_per_s=round(len(self._latencies) / seconds, 1), statuses=dict(self._statuses),
-            codes=dict(self._codes), broken=self._broken, p50_ms=round(1000 * ordered[len(ordered) // 2], 1),
+            seconds=round(seconds, 2), rate_per_s=round(len(self._latencies) / seconds, 1), requests=len(self._latencies),
+            cpu_s=round(cpu_s, 3), statuses=dict(self._statuses), codes=dict(self._codes), broken=self._broken,
+            p50_ms=round(1000 * ordered[len(ordered) // 2], 1),
             p99_ms=round(1000 * ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))], 1), max_ms=round(1000 * ordered[-1], 1),
         )  # fmt: skip
 

@@ -14,7 +14,9 @@ import msgspec
 from app.flows.invariants import find_violations
 from app.flows.pledge_batch import place_batch
 from app.flows.pledge_wish import PledgeWish, request_pledge
+from app.stage.processes import Child
 from app.stage.roles import HOST
+from tests.bench.pledges.cpu import Cost, cost_of, read_used
 from tests.bench.pledges.load import LoadPlan, LoadSeen
 from tests.bench.pledges.rival import make_rival, run_rival
 from tests.bench.pledges.watchers import WatchersSeen
@@ -55,20 +57,45 @@ def plan_for(sale: Sale, port: int, *, first: int, count: int, seconds: float, c
     )  # fmt: skip
 
 
-async def measure_rates(world: World, sizes: Sizes, riders: int) -> list[dict[str, float]]:
+async def costed_load(world: World, web: Child, plan: LoadPlan) -> tuple[LoadSeen, Cost]:
+    """The same, and the CPU time that each answer cost."""
+    assert web.pid is not None
+    assert world.server.pid is not None
+    before = read_used(web=web.pid, database=world.server.pid)
+    seen = await load(plan)
+    after = read_used(web=web.pid, database=world.server.pid)
+    return seen, cost_of(before, after, load_s=seen.cpu_s, requests=seen.requests)
+
+
+class Round(msgspec.Struct, frozen=True, kw_only=True):
+    """Rates of the empty route, the rival and pledges, one after the other, and the CPU time of a request to each route."""
+
+    empty_per_s: float
+    rival_per_s: float
+    pledges_per_s: float
+    empty_cost: Cost
+    pledge_cost: Cost
+
+
+async def measure_rates(world: World, sizes: Sizes, riders: int) -> list[Round]:
     """Empty route, one-statement rival, pledges: one after the other, in each round; the threshold is decided for every pledge."""
     await make_rival(world.pool)
-    found: list[dict[str, float]] = []
+    found: list[Round] = []
     share = riders // sizes.rounds
-    async with serving(world) as (_, port):
+    async with serving(world) as (web, port):
         for number in range(sizes.rounds):
             sale = await hot_trip(world.pool, minimum=riders + 1, cap=2 * riders)
             plan = plan_for(sale, port, first=number * share, count=share, seconds=sizes.seconds, connections=sizes.connections)
-            empty = await load(msgspec.structs.replace(plan, path=EMPTY))
+            empty, empty_cost = await costed_load(world, web, msgspec.structs.replace(plan, path=EMPTY))
             rival = await run_rival(world.dsn, connections=sizes.connections, seconds=sizes.seconds, folder=world.folder)
-            pledges = await load(plan)
+            pledges, pledge_cost = await costed_load(world, web, plan)
             assert pledges.statuses.keys() == {"201"}, pledges
-            found.append({"empty_per_s": empty.rate_per_s, "rival_per_s": round(rival, 1), "pledges_per_s": pledges.rate_per_s})
+            found.append(
+                Round(
+                    empty_per_s=empty.rate_per_s, rival_per_s=round(rival, 1), pledges_per_s=pledges.rate_per_s,
+                    empty_cost=empty_cost, pledge_cost=pledge_cost,
+                )
+            )  # fmt: skip
     return found
 
 
