@@ -10,7 +10,7 @@ PORT ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test check format rehearse screenshots bench bench-solver bench-pledges simulate bench-march soak soak-money lock
+.PHONY: help setup demo demo-reset test check format rehearse screenshots bench bench-solver bench-pledges bench-limits simulate bench-march soak soak-money lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,7 +54,7 @@ format: $(READY) ## Format Python and fix what the linter can fix by itself
 rehearse: $(READY) ## Play a whole event through a private stack (ARGS="--riders 600 --seed 1")
 	@$(BIN)/busload rehearse $(ARGS)
 
-bench: bench-solver bench-pledges ## Every benchmark there is
+bench: bench-solver bench-pledges bench-limits ## Every benchmark there is
 
 bench-solver: $(READY) ## Measure the solver beside OR-Tools and PyVRP (ARGS="--all", ARGS="--rows S,T --seeds 1,2")
 	@$(BIN)/python -c 'import pyvrp' 2>/dev/null \
@@ -75,6 +75,9 @@ simulate: $(READY) ## Play seeds of the simulation of the whole service (ARGS="-
 
 bench-pledges: $(READY) ## Measure pledges on one hot trip beside an empty route and a one-statement rival (ARGS="--steady-seconds 20")
 	@$(BIN)/python -m tests.bench.pledges $(ARGS)
+
+bench-limits: $(READY) ## Step every kind of load up until its budget breaks: what goes first (ARGS="--quick", ARGS="--only widget,mails")
+	@$(BIN)/python -m tests.bench.limits $(ARGS)
 
 screenshots: $(READY) ## Take the pictures in docs/images anew from the demo world (needs a Chromium)
 	@$(BIN)/python -m tests.browser.journey.tour
