@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from solver.draft import Duty
 from solver.instance import OUTBOUND, RETURN, Instance, Ints
+from solver.kept import Kept, count_left, rooms_worth
 from solver.legs import FAR, TWO, Column, Floats, LegPricer, Load, Threshold
 from solver.master import Master
 from solver.pool import closed_side
@@ -34,14 +35,18 @@ CLOSE = 1e-5  # relative distance of programme and bound that is as good as none
 
 @dataclass(frozen=True, kw_only=True)
 class Needs:
-    """Seats to serve per place (0..n) and leg; equal needs share a bound."""
+    """Seats to serve per place (0..n) and leg, beside the riders of duties that stay as they are."""
 
     seats: tuple[Ints, Ints]
     riding_minor: int
+    kept: tuple[Kept, ...] = ()
 
 
-def needs_of(instance: Instance, parties: Iterable[int]) -> Needs:
-    """What a plan serving exactly these parties must carry, and the least its riders' minutes can cost."""
+def needs_of(instance: Instance, parties: Iterable[int], kept: tuple[Kept, ...] = ()) -> Needs:
+    """What a plan serving exactly these parties must carry, and the least its riders' minutes can cost.
+
+    With `kept` duties only plans that keep them count; their own riders are none of `parties`.
+    """
     seats = np.zeros((2, instance.stops + 1), np.int64)
     least = [closed_side(instance, leg).secs[0] for leg in (OUTBOUND, RETURN)] if instance.minute_minor else None
     minor = 0
@@ -51,7 +56,7 @@ def needs_of(instance: Instance, parties: Iterable[int]) -> Needs:
             if riders.legs[leg]:
                 seats[leg, riders.stop] += riders.seats
                 minor += instance.ride_minor(party, int(least[leg][riders.stop])) if least is not None else 0
-    return Needs(seats=(seats[0], seats[1]), riding_minor=minor)
+    return Needs(seats=(seats[0], seats[1]), riding_minor=minor, kept=kept)
 
 
 def column_of(instance: Instance, duty: Duty) -> Column:
@@ -97,7 +102,7 @@ class Bound:
         self.pricers = [LegPricer(instance, leg, needs.seats[leg], most=most, partial=partial, star=star, every=every) for leg in legs]
         self.whole = all(pricer.pool.whole for pricer in self.pricers)
         self.factor = 2.0 if self.alike else 1.0
-        self.count = self.rates.count.astype(np.float64)
+        self.count = count_left(instance, needs.kept)
         self.modes = self._crews()
         self._cached: dict[tuple[int, int, int], Floats] = {}
         self.value = 0.0  # the best Lagrangian bound so far
@@ -240,6 +245,7 @@ class Bound:
     def lagrangian(self, duals: Duals, least: Floats) -> float:
         """The bound these duals prove, or (Farley, 1990) these duals made small enough that no column is worth its price."""
         value = self.worth_of_needs(duals) + float(self.count @ duals.vehicles)
+        value -= sum(rooms_worth(self.needs.kept, n, self.needs.seats[n], dual) for n, dual in enumerate(duals.seats))
         return max(value + float(self.count @ least), value / self._steepest)
 
     def worth_of_needs(self, duals: Duals) -> float:
@@ -253,6 +259,14 @@ class Bound:
         if value > self._reach:
             self._reach, self.value, self.best = value, max(value, 0.0), duals
         return columns
+
+    def master(self, upper: float) -> Master:
+        """The programme without columns yet; `upper` is what some plan costs."""
+        master = Master(self.needs.seats, len(self.pricers), self.count, upper)
+        for duty in self.needs.kept:
+            for n in range(len(self.pricers)):
+                master.add_room(n, duty.stops[n], duty.room[n])
+        return master
 
     def run(
         self,
@@ -268,7 +282,7 @@ class Bound:
         Large pools are swept until that hardly helps; only then is every path looked at.
         """
         until = time.monotonic() + seconds
-        master = Master(self.needs.seats, len(self.pricers), self.count, upper)
+        master = self.master(upper)
         master.add(start)
         sweeping = self.alike and len(self.pricers[0].pool) > LARGE
         told, turn, last = 0.0, 0, 0.0
@@ -276,7 +290,7 @@ class Bound:
             try:
                 duals = Duals(*master.solve())
             except ArithmeticError:  # GLOP gives up now and then after many changes: once more from scratch
-                columns, master = master.columns, Master(self.needs.seats, len(self.pricers), self.count, upper)
+                columns, master = master.columns, self.master(upper)
                 master.add(columns)
                 try:
                     duals = Duals(*master.solve())
@@ -317,7 +331,7 @@ class Bound:
 
     def minor(self) -> int:
         """The bound as whole minor units, a hair below the figure to stay on the safe side of rounding."""
-        return max(0, math.ceil(self.value * (1 - 1e-9) - 1e-3)) + self.needs.riding_minor
+        return max(0, math.ceil(self.value * (1 - 1e-9) - 1e-3)) + self.needs.riding_minor + sum(duty.cost for duty in self.needs.kept)
 
 
 def steepest(worth: list[Floats], cost: list[Floats], base: float, standby: float, empty: list[float]) -> float:

@@ -49,9 +49,10 @@ class Slice:
 
 @dataclass(frozen=True)
 class BoundNote:
-    """A bound proven so far for the parties of the task, minor units."""
+    """A bound proven so far for the parties of the task, minor units; `keeping` if only for plans that keep the accepted duties."""
 
     minor: int
+    keeping: bool = False
 
 
 @dataclass(frozen=True)

@@ -71,23 +71,23 @@ class Cuts:
         calls = calls_of([column], len(self.needs))
         return np.array([float(self.weights(calls, np.array([size]), cut)[0]) for cut in self.all])
 
-    def broken(self, columns: list[Column], shares: Floats, sizes: Ints) -> list[Cut]:
-        """The inequalities a solution breaks most, new ones only."""
-        calls, known = calls_of(columns, len(self.needs)), set(self.all)
-        found = call_cuts(calls, shares, np.flatnonzero(self.needs > 0)) + self.seat_cuts(calls, shares, sizes)
+    def broken(self, calls: NDArray[np.bool_], shares: Floats, sizes: Ints, divisors: Ints) -> list[Cut]:
+        """The inequalities a solution breaks most, new ones only; `calls` is bus x place, people are divided by these divisors."""
+        known = set(self.all)
+        found = call_cuts(calls, shares, np.flatnonzero(self.needs > 0)) + self.seat_cuts(calls, shares, sizes, divisors)
         best: dict[Cut, float] = {}
         for lack, cut in found:
             if cut not in known and lack > CLEARLY:
                 best[cut] = max(best.get(cut, 0.0), lack)
         return sorted(best, key=lambda cut: (-best[cut] / math.sqrt(len(cut.stops)), cut.stops))[:AT_ONCE]
 
-    def seat_cuts(self, calls: NDArray[np.bool_], shares: Floats, sizes: Ints) -> list[tuple[float, Cut]]:
+    def seat_cuts(self, calls: NDArray[np.bool_], shares: Floats, sizes: Ints, divisors: Ints) -> list[tuple[float, Cut]]:
         """Groups grown stop by stop around the stops that most buses share, for each divisor; and everybody."""
         places = np.flatnonzero(self.needs > 0)
         people = calls[:, places] * self.needs[places][None, :]
         crowd = np.argsort(-(shares @ calls[:, places]), kind="stable")[:SEEDS].tolist()
-        found = [self._seat_cut(people, shares, sizes, places, places, float(size)) for size in np.unique(sizes)]
-        for divisor in np.unique(sizes).tolist():
+        found = [self._seat_cut(people, shares, sizes, places, places, float(size)) for size in divisors]
+        for divisor in divisors.tolist():
             for seed in crowd:
                 inside, aboard = [seed], people[:, seed]
                 for _ in range(LARGEST_GROUP):

@@ -45,6 +45,15 @@ class Master:
         row.SetCoefficient(spare, 1.0)
         self.objective.SetCoefficient(spare, LEAVE_BEHIND * max(1.0, self.upper))
 
+    def add_room(self, leg: int, stops: Iterable[int], seats: int) -> None:
+        """Seats of one leg at these stops that cost nothing: the empty ones of a duty there is anyway."""
+        room = self.solver.Constraint(-self.infinity, float(seats))
+        for stop in stops:
+            if stop in self.rows[leg]:
+                variable = self.solver.NumVar(0.0, float(self.needs[leg][stop]), "")
+                self.rows[leg][stop].SetCoefficient(variable, 1.0)
+                room.SetCoefficient(variable, 1.0)
+
     def add(self, columns: Iterable[Column]) -> int:
         """-> how many of the columns were new."""
         added = 0

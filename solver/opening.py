@@ -14,10 +14,14 @@ from solver.start import Greedy, greedy_draft
 
 @dataclass(frozen=True, kw_only=True)
 class Opening:
-    """Where a re-solve begins: its first `fixed` duties are not touched, `vehicles` are theirs."""
+    """Where a re-solve begins: its first `fixed` duties are not touched, `vehicles` are theirs.
+
+    `kept` are those duties as they were accepted, without whoever boarded since.
+    """
 
     draft: Draft
     fixed: int = 0
+    kept: tuple[Duty, ...] = ()
     published: Published | None = None
     vehicles: dict[int, str] = field(default_factory=dict)
 
@@ -78,7 +82,10 @@ def opening_of(gate: Gate, published: Plan, changes: Changes) -> Opening:
     left = [party for party in range(len(instance.riders)) if party not in seated]
     draft = admit(gate, *topped_up(gate, duties, left), fixed=len(fixed))
     exact = {number: vehicle for number, (_, vehicle) in enumerate(fixed)}
-    return Opening(draft=draft, fixed=len(fixed), published=Published(instance, told, changes.change_penalty_minor), vehicles=exact)
+    kept = tuple(duty for duty, _ in fixed)
+    return Opening(
+        draft=draft, fixed=len(fixed), kept=kept, published=Published(instance, told, changes.change_penalty_minor), vehicles=exact
+    )
 
 
 def topped_up(gate: Gate, duties: list[Duty], left: list[int]) -> tuple[list[Duty], list[int]]:

@@ -29,6 +29,7 @@ LONGEST_RUIN_S = 30.0
 MOST_PAIRED = 13.0  # stops of two duties: 2 to that power sets of stops are several times what a neighbourhood may have
 WHOLE_SHARE = 0.35  # for a proof over millions of paths, which cannot be hurried once begun
 SLICE_S = 1.5
+KEPT_SHARE = 0.5  # of what a re-solve has left after its bound
 PROOF_SHARE = 0.3  # of a re-solve's time, kept for the bound
 SLICE_ITERATIONS = 25
 SECTOR_DUTIES = 24  # per child, below which sectors would be too small to be worth it
@@ -49,6 +50,8 @@ class SearchLike(Protocol):
     best: Draft
     bound: int | None
     bounded: frozenset[int]
+    kept_bound: int | None
+    kept_bounded: frozenset[int]
     iterations: int
     optimal: bool
     seed: int
@@ -100,6 +103,7 @@ class Rounds:
         else:  # a re-solve is short and starts close to its end: the bound comes last
             self.improve_until(PROOF_SHARE * self.search.remaining_s())
             self.openings()
+            self.prove_kept()
             self.improve_until(0.0)
         self.prove_again(LAST_PROOF_S)
 
@@ -134,6 +138,17 @@ class Rounds:
         self.crew.start(seat, Job("bound", {"draft": search.best, "seconds": seconds / 2}), seconds)
         while self.crew.busy(seat) and time.monotonic() < until:
             self.crew.poll(0.05, lambda _, answer: self.receive(answer))
+
+    def prove_kept(self) -> None:
+        """A bound for plans that keep the accepted duties, where there are any."""
+        search, opening = self.search, self.search.opening
+        if not opening.kept or search.over():
+            return
+        draft, timed = search.best, search.by_iterations() is None
+        search.kept_bounded = frozenset(party for duty in draft.duties for party in duty.parties)
+        seconds = KEPT_SHARE * search.remaining_s() if timed else UNHURRIED_S
+        patience = search.remaining_s() if timed else UNHURRIED_S
+        self.work_off([[(Job("keep", {"draft": draft, "kept": opening.kept, "seconds": seconds}), patience)]])
 
     def improve_until(self, left_s: float, rounds: int | None = None) -> None:
         """Rounds until the search is over, no more than so many seconds are left, or there were enough of them."""
@@ -212,7 +227,9 @@ class Rounds:
     def receive(self, answer: Answer) -> None:
         """Takes in whatever came."""
         value = answer.value
-        if isinstance(value, BoundNote):
+        if isinstance(value, BoundNote) and value.keeping:
+            self.search.kept_bound = value.minor
+        elif isinstance(value, BoundNote):
             if self.search.bound is None or value.minor > self.search.bound:
                 self.search.bound = value.minor
                 self.search.report("bound")

@@ -21,6 +21,7 @@ from solver.stopping import SearchState, Stop
 from solver.writing import gap_of, write_plan
 
 GRACE_S = 0.3  # how long before the limit the search stops handing out work
+SHOW_EVERY_S = 1.0
 
 
 class Search:
@@ -33,17 +34,21 @@ class Search:
         seed: int,
         *,
         on_progress: Callable[[Progress], None] | None = None,
+        on_plan: Callable[[Plan], None] | None = None,
         cancel: Callable[[], bool] | None = None,
         threads: int = 1,
     ) -> None:
         self.started = time.monotonic()
         self.problem, self.stop, self.seed, self.threads = problem, stop, seed, max(1, threads)
-        self.on_progress, self.cancel = on_progress, cancel
+        self.on_progress, self.on_plan, self.cancel = on_progress, on_plan, cancel
+        self.shown, self.show_from_s = Draft((), ()), 0.0
         self.instance = Instance(problem)
         self.gate = Gate(self.instance)
         self.best = Draft((), ())
         self.bound: int | None = None
         self.bounded: frozenset[int] = frozenset()  # the parties the bound is for; serving more cannot cost less
+        self.kept_bound: int | None = None  # for plans that keep the accepted duties, and for these parties
+        self.kept_bounded: frozenset[int] = frozenset()
         self.optimal = False
         self.iterations = self.improved_at = 0
         self.improved_s = 0.0
@@ -74,6 +79,7 @@ class Search:
         return Result(
             plan=plan,
             problem=self.problem,
+            kept_bound_minor=self.bound_of_kept(),
             history=tuple(self.history),
             iterations=self.iterations,
             seconds=self.seconds(),
@@ -90,8 +96,23 @@ class Search:
             bound = floor_minor(self.instance, served)
         return write_plan(self.gate, self.best, bound=bound, optimal=self.optimal, seconds=seconds, wishes=wishes)
 
+    def bound_of_kept(self) -> int | None:
+        """The bound for plans that keep the accepted duties; where it did not come in time, what those cost; None without any."""
+        kept = self.opening.kept
+        if not kept:
+            return None
+        served = {party for duty in self.best.duties for party in duty.parties}
+        settled = {party for duty in kept for party in duty.parties}
+        floors = [sum(duty.cost for duty in kept) if settled <= served else 0]
+        if self.kept_bound is not None and self.kept_bounded <= served:
+            floors.append(self.kept_bound)
+        if self.bound is not None and self.bounded <= served:
+            floors.append(self.bound)
+        return max(floors)
+
     def over(self) -> bool:
         """Whether a criterion, the caller or an optimality proof ends the search."""
+        self.show()
         if self.optimal or (self.cancel is not None and self.cancel()):
             return True
         state = SearchState(
@@ -130,6 +151,15 @@ class Search:
             self.best = draft
             self.improved_s, self.improved_at = self.seconds(), self.iterations
             self.report("improve")
+
+    def show(self) -> None:
+        """Hands the best plan so far to who wants to see it: at most once a second, and for a tenth of the time at most."""
+        if self.on_plan is None or self.best is self.shown or self.seconds() < self.show_from_s:
+            return
+        began_s = self.seconds()
+        self.shown = self.best
+        self.on_plan(self.write())
+        self.show_from_s = began_s + max(SHOW_EVERY_S, 10 * (self.seconds() - began_s))
 
     def report(self, phase: str) -> None:
         line = Progress(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from solver.bound import Bound, Duals, Needs
-from solver.cuts import Cuts, calls_of
+from solver.cuts import Cut, Cuts, calls_of
 from solver.instance import Instance, Ints
 from solver.legs import Column, Floats
 from solver.master import Master
@@ -31,6 +31,11 @@ class Sharp(Bound):
         self.calls = np.zeros((len(pool), instance.stops + 1), np.bool_)
         np.put_along_axis(self.calls, pool.stops.astype(np.int64), values=True, axis=1)
         self.calls[:, 0] = False
+        rooms = [duty for duty in needs.kept if duty.room[0]]
+        self.kept_calls = np.zeros((len(rooms), instance.stops + 1), np.bool_)
+        for row, duty in enumerate(rooms):
+            self.kept_calls[row, list(duty.stops[0])] = True
+        self.kept_room = np.array([duty.room[0] for duty in rooms], np.int64)
 
     def price(self, duals: Duals) -> tuple[list[Column], Floats]:
         """As ever, with what calls are worth."""
@@ -39,12 +44,16 @@ class Sharp(Bound):
 
     def worth_of_needs(self, duals: Duals) -> float:
         """What these duals take serving everybody to be worth."""
-        return super().worth_of_needs(duals) + float(np.array([cut.least for cut in self.cuts.all]) @ duals.cuts)
+        return super().worth_of_needs(duals) + float(np.array([self.asked(cut) for cut in self.cuts.all]) @ duals.cuts)
+
+    def asked(self, cut: Cut) -> float:
+        """What an inequality asks of the buses beside those whose duties stay as they are."""
+        return cut.least - float(self.cuts.weights(self.kept_calls, self.kept_room, cut).sum())
 
     def sharpen(self, *, seconds: float, upper: float, start: Iterable[Column], on_better: Callable[[int], None]) -> int:
         """Rounds of prices and inequalities until neither finds anything, the bound meets `upper` or time is up -> the bound."""
         until, told, rounds = time.monotonic() + seconds, 0.0, 0
-        master = Master(self.needs.seats, 1, self.count, upper)
+        master = self.master(upper)
         master.weigh = lambda column: self.cuts.of_column(column, int(self.rates.seats[column.klass]))
         master.add(start)
         while rounds < ROUNDS and time.monotonic() < until and self.minor() < upper and self._settle(master, until):
@@ -79,9 +88,14 @@ class Sharp(Bound):
             return 0
         shares, columns = np.array([share for share, _ in used]), [column for _, column in used]
         sizes: Ints = self.rates.seats[[column.klass for column in columns]]
-        found = self.cuts.broken(columns, shares, sizes)
+        found = self.cuts.broken(
+            np.concatenate([calls_of(columns, len(self.needs.seats[0])), self.kept_calls]),
+            np.concatenate([shares, np.ones(len(self.kept_room))]),
+            np.concatenate([sizes, self.kept_room]),
+            np.unique(sizes),
+        )
         every = calls_of(master.columns, len(self.needs.seats[0])), self.rates.seats[[column.klass for column in master.columns]]
         for cut in found:
             self.cuts.all.append(cut)
-            master.add_cut(cut.least, self.cuts.weights(*every, cut))
+            master.add_cut(self.asked(cut), self.cuts.weights(*every, cut))
         return len(found)

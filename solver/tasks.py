@@ -2,15 +2,17 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from solver.admit import Gate
 from solver.bound import MOST_PATHS, Bound, Needs, column_of, needs_of
 from solver.children import BoundNote, Improved, Job, Proof, Slice
 from solver.dive import Dive
-from solver.draft import Draft
+from solver.draft import Draft, Duty
 from solver.exact import Exact
 from solver.improve import Improver
 from solver.instance import Instance, Ints
+from solver.kept import kept_of
 from solver.plan import Plan
 from solver.pool import TooManyPaths
 from solver.published import Published
@@ -40,6 +42,7 @@ class Desk:
             "route": self.route,
             "bound": self.bound,
             "dive": self.dive,
+            "keep": self.keep,
             "sharpen": self.sharpen,
             "whole": self.whole,
             "exact": self.exact,
@@ -91,6 +94,26 @@ class Desk:
             return Bound(self.instance, needs, most=MOST_EVER)
         except TooManyPaths:
             return None
+
+    def keep(self, draft: Draft, kept: tuple[Duty, ...], seconds: float) -> BoundNote:
+        """The bound for serving the parties of a draft with these duties as they are; over stars where paths are too many."""
+        rooms = kept_of(self.instance, kept)
+        settled = {party for duty in kept for party in duty.parties}
+        parties = [party for duty in draft.duties for party in duty.parties if party not in settled]
+        needs, until = needs_of(self.instance, parties, rooms), time.monotonic() + seconds
+        start = [column_of(self.instance, duty) for duty in draft.duties[len(kept) :]]
+        most = round(min(MOST_PATHS, max(FEWEST_PATHS, PATHS_PER_S * seconds)))
+        try:
+            work = Bound(self.instance, needs, most=most)
+        except TooManyPaths:
+            work = Bound(self.instance, needs, star=True)
+        minor = work.run(seconds=seconds / 2, upper=float(draft.cost), start=start)
+        if self.instance.symmetric:
+            with suppress(TooManyPaths):
+                sharp = Sharp(self.instance, needs, most=min(most, MOST_CELLS // (self.instance.stops + 1)))
+                left = max(0.0, until - time.monotonic())
+                minor = max(minor, sharp.sharpen(seconds=left, upper=float(draft.cost), start=work.columns, on_better=lambda _: None))
+        return BoundNote(minor, keeping=True)
 
     def sharpen(self, draft: Draft, seconds: float) -> BoundNote | None:
         """After a bound over all paths: the same with inequalities. None where legs differ or paths are many."""
