@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -17,7 +18,7 @@ from typing import IO, Self
 from app.stage.errors import StageError
 from app.stage.orphans import end_orphans
 from app.stage.ports import free_port
-from app.stage.postgres_home import TEMPORARY_PREFIX, give, kept_home, make_temporary_home, reachable_bin
+from app.stage.postgres_home import TEMPORARY_PREFIX, give, kept_home, make_temporary_home, reachable_bin, temporary_parents
 from app.stage.server_user import ServerUser, server_user
 from app.stage.tether import tethered
 
@@ -33,7 +34,7 @@ _BASE_SETTINGS = (
     "max_connections=200",
 )
 # Gives up surviving a crash of the machine, not of the server: fault tests kill it and look for every acknowledged commit.
-_FAST_SETTINGS = ("fsync=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0")
+_FAST_SETTINGS = ("fsync=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0", "max_wal_size=512MB")
 
 
 class EmbeddedPostgres:
@@ -227,9 +228,9 @@ def kept_server(state: Path) -> Iterator[EmbeddedPostgres]:
 
 @contextmanager
 def temporary_server() -> Iterator[EmbeddedPostgres]:
-    """Run a fast, throw-away server; its files go with it, and those of killed predecessors too."""
+    """Run a fast, throw-away server, in memory where there is room; its files go with it, and those of killed predecessors too."""
     user = server_user()
-    home = make_temporary_home(user)
+    home = make_temporary_home(user, in_memory=True)
     _sweep_abandoned(home)
     try:
         with EmbeddedPostgres(home=home, durable=False) as server:
@@ -239,9 +240,9 @@ def temporary_server() -> Iterator[EmbeddedPostgres]:
 
 
 def _sweep_abandoned(own: Path) -> None:
-    """Remove temporary homes beside `own` whose supervisor was killed before it could."""
+    """Remove temporary homes, beside `own` and in the other places, whose supervisor was killed before it could."""
     owner = own.stat().st_uid
-    for home in own.parent.glob(f"{TEMPORARY_PREFIX}*"):
+    for home in chain.from_iterable(parent.glob(f"{TEMPORARY_PREFIX}*") for parent in temporary_parents(in_memory=True)):
         with suppress(OSError):
             if home == own or home.is_symlink() or home.stat().st_uid != owner or not (home / "supervisor.lock").exists():
                 continue

@@ -18,6 +18,8 @@ from app.stage.server_user import ServerUser
 from app.stage.tether import tethered
 
 TEMPORARY_PREFIX = "busload-pg-"
+_MEMORY_PARENT = Path("/dev/shm")  # noqa: S108  our own by mkdtemp # nosec B108
+_MEMORY_ROOM_BYTES = 6 << 30
 _ELSEWHERE_NOTE = "postgres-is-elsewhere"
 
 
@@ -51,10 +53,27 @@ def _shared_parents() -> Iterator[Path]:
     yield from dict.fromkeys(Path(name) for name in ("/var/tmp", tempfile.gettempdir(), "/tmp"))  # noqa: S108  our own by mkdtemp # nosec B108
 
 
-def make_temporary_home(user: ServerUser | None) -> Path:
-    """Make an empty private directory that `user` owns and can reach."""
-    parents = [Path(tempfile.gettempdir()), *_shared_parents()]
-    for parent in dict.fromkeys(parents):
+def temporary_parents(*, in_memory: bool) -> list[Path]:
+    """Return where temporary homes may lie, the best first; with `in_memory` a memory-backed place where there is room in plenty.
+
+    A database is some 800 files: making one takes 25 to 55 ms in memory and 700 to 1,300 ms on a busy machine's disk.
+    """
+    on_disk = [Path(tempfile.gettempdir()), *_shared_parents()]
+    return list(dict.fromkeys([_MEMORY_PARENT, *on_disk] if in_memory and _room_in_memory() else on_disk))
+
+
+def _room_in_memory() -> bool:
+    """Whether the memory-backed place exists and can hold a long rehearsal (containers often have 64 MB there)."""
+    memory = Path("/proc/meminfo")
+    if "TMPDIR" in os.environ or not _MEMORY_PARENT.is_dir() or not memory.exists():
+        return False
+    available = next(int(line.split()[1]) << 10 for line in memory.read_text().splitlines() if line.startswith("MemAvailable:"))
+    return min(available, shutil.disk_usage(_MEMORY_PARENT).free) >= _MEMORY_ROOM_BYTES
+
+
+def make_temporary_home(user: ServerUser | None, *, in_memory: bool = False) -> Path:
+    """Make an empty private directory that `user` owns and can reach; where, `temporary_parents` says."""
+    for parent in temporary_parents(in_memory=in_memory):
         if can(user, "-x", parent):
             return give(Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=parent)), user)
     raise StageError(f"no temporary directory that {user.name if user else 'this user'} can reach: set TMPDIR or DATABASE_URL")

@@ -135,11 +135,12 @@ def test_a_stale_lock_file_naming_a_living_stranger_does_not_stop_the_start(kept
 
 
 def test_the_next_temporary_server_sweeps_what_a_killed_one_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    abandoned = make_temporary_home(server_user())
-    (abandoned / "data").mkdir()
-    (abandoned / "supervisor.lock").touch()
+    abandoned = [make_temporary_home(server_user(), in_memory=wanted) for wanted in (False, True)]
+    for home in abandoned:
+        (home / "data").mkdir()
+        (home / "supervisor.lock").touch()
     with temporary_server():
-        assert not abandoned.exists()
+        assert [home for home in abandoned if home.exists()] == []
 
 
 def test_a_project_the_servers_user_cannot_reach_keeps_its_data_elsewhere_and_its_modes(tmp_path: Path) -> None:
