@@ -3,9 +3,8 @@
 from uuid import UUID
 
 from app.core.audit import act_as
-from app.core.database import Connection, Pool, transaction
+from app.core.database import Pool, transaction
 from app.core.log import logger
-from app.core.timers import set_timer
 from app.domain.payments import store as payments
 from app.domain.payments.gateway import GatewayError, GatewayRateLimited, GatewayRefused, GatewayUnreachable, IntentState, PaymentGateway
 from app.domain.payments.model import WAITING, Outcome, Payment, PaymentState, outcome_of, outcome_of_refusal
@@ -17,21 +16,12 @@ IDLE = frozenset({"requires_confirmation", "requires_payment_method"})
 
 
 async def charge_payment(pool: Pool, payment_id: UUID, *, gateway: PaymentGateway) -> None:
-    """Charges a payment that is due. Does nothing to one not due yet, under way or settled: any number of workers may be asked."""
+    """Charges a payment that is due. Does nothing to one tried again later, under way or settled: any number of workers may be asked."""
     async with transaction(pool) as conn:
         await act_as(conn, "worker", "charge")
         payment = await claim_attempt(conn, payment_id, sorted(WAITING), only_when_due=True)
-        if payment is None:
-            await come_again_within(conn, payment_id)
     if payment is not None:
         await try_and_settle(pool, payment, gateway=gateway)
-
-
-async def come_again_within(conn: Connection, payment_id: UUID) -> None:
-    """A charge that was due and is not any more, because a clock was set back, is asked for again at its time: this job is its only one."""
-    waiting = await payments.get_payment(conn, payment_id)
-    if waiting is not None and waiting.state is PaymentState.DUE and waiting.next_attempt_at is not None:
-        await set_timer(conn, "payment_retry", payment_id, waiting.next_attempt_at)
 
 
 async def try_and_settle(pool: Pool, payment: Payment, *, gateway: PaymentGateway) -> None:

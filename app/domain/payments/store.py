@@ -143,14 +143,15 @@ async def remember_forgotten(conn: Connection, *, after: timedelta) -> int:
 async def claim_payment(conn: Connection, payment_id: UUID, states: Sequence[PaymentState], *, only_when_due: bool) -> Payment | None:
     """Takes a payment for an attempt: `submitting`, one attempt more; None when somebody else has it or it is settled.
 
-    `only_when_due` leaves one alone whose next attempt is not due yet.
+    `only_when_due` leaves one alone that is tried again later. One that is `due` was never tried and waits for no time: the clock may have
+    been ahead when it was made, and right again since.
     """
     return await fetch_maybe(
         conn,
         Payment,
         """
         UPDATE payments SET state = 'submitting', attempts = attempts + 1, submitted_at = busload_now(), next_attempt_at = NULL
-        WHERE id = $1 AND state = ANY($2::text[]) AND (NOT $3::boolean OR next_attempt_at <= busload_now())
+        WHERE id = $1 AND state = ANY($2::text[]) AND (NOT $3::boolean OR state = 'due' OR next_attempt_at <= busload_now())
         RETURNING id, reference, purpose, book, amount_minor, currency, description, state, customer_ref, payment_method_ref, intent_ref,
             charge_ref, attempts, next_attempt_at, collect_until, submitted_at, settled_at, error_code, decline_code, created_at
         """,
