@@ -1,4 +1,7 @@
-"""The command line: one program for serving, working, migrating, seeding, checking, solving and rehearsing."""
+"""The command line: one program for serving, working, migrating, seeding, checking, solving and rehearsing.
+
+What only one command needs is imported when that command is asked for: a process that was killed is back the sooner.
+"""
 
 import asyncio
 import json
@@ -14,21 +17,16 @@ import msgspec
 
 from app.core.database import open_pool
 from app.core.errors import Refusal
-from app.core.migrate import migrate as migrate_database
 from app.domain.payments.gateway import GatewayError
 from app.domain.payments.reconcile_store import Reconciliation
 from app.domain.payments.stripe_gateway import StripeGateway
-from app.flows.doctor import Finding, examine
 from app.flows.grant_organiser import grant_organiser
 from app.flows.passkeys import end_sessions_of
 from app.flows.personal_data import Standing, erase_by_hand
 from app.flows.reconcile import reconcile as reconcile_now
 from app.flows.retire_pass_keys import retire_pass_keys
-from app.main import pace_for, stripe_base_for
-from app.main import serve as serve_web
+from app.provider import pace_for, stripe_base_for
 from app.settings import OPTIONAL, REQUIRED, Settings, SettingsFaulty, read_settings
-from app.worker import run_worker
-from solver import command as solver_command
 
 
 def fail(message: str) -> NoReturn:
@@ -101,6 +99,8 @@ def main() -> None:
 @click.option("--port", default=8000, show_default=True, help="Port to listen on.")
 def serve(host: str, port: int) -> None:
     """Run one web process. Any number, on any number of hosts, may share one database."""
+    from app.main import serve as serve_web  # noqa: PLC0415  see above
+
     try:
         serve_web(settings_or_exit(), host=host, port=port)
     except SettingsFaulty as faults:
@@ -110,6 +110,8 @@ def serve(host: str, port: int) -> None:
 @main.command()
 def worker() -> None:
     """Run one worker process: timers, charges, refunds, mails, plans. Any number may share one database."""
+    from app.worker import run_worker  # noqa: PLC0415  see above
+
     try:
         asyncio.run(run_worker(settings_or_exit()))
     except SettingsFaulty as faults:
@@ -119,6 +121,8 @@ def worker() -> None:
 @main.command()
 def migrate() -> None:
     """Bring the database to the newest schema. Safe to run at any time and from several hosts at once."""
+    from app.core.migrate import migrate as migrate_database  # noqa: PLC0415  see above
+
     applied = asyncio.run(migrate_database(database_url_or_exit()))
     click.echo(f"applied {', '.join(applied)}" if applied else "nothing to do: the schema is the newest")
 
@@ -202,6 +206,7 @@ def erase(email: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def doctor(*, as_json: bool) -> None:
     """Check database, migrations, Stripe, mail, travel times and every invariant. Exit status 1 when something is wrong."""
+    from app.flows.doctor import Finding, examine  # noqa: PLC0415  see above
 
     async def look() -> list[Finding]:
         return await examine(settings_or_exit())
@@ -269,6 +274,8 @@ def describe(found: Reconciliation) -> str:
 @click.option("--html", type=click.Path(path_type=Path), help="Write a report that stands by itself.")
 def solve(problem: Path, out: Path | None, time_limit: float, seed: int, threads: int, svg: Path | None, html: Path | None) -> None:
     """Solve a problem file (busload.problem/1). Exit status 2, one message per fault, for a file that breaks the format."""
+    from solver import command as solver_command  # noqa: PLC0415  see above
+
     sys.exit(solver_command.solve_file(problem, out=out, time_limit_s=time_limit, seed=seed, threads=threads, svg=svg, html=html))
 
 

@@ -20,11 +20,11 @@ import app.surfaces
 from app.core.clock import Mark, read_mark
 from app.core.database import Pool, open_pool
 from app.core.log import set_up_logging
-from app.domain.payments.budget import Limits, SharedPace
 from app.domain.payments.gateway import PaymentGateway
 from app.domain.payments.stripe_gateway import StripeGateway
 from app.flows.pledge_queue import PledgeQueue, pledge_queue
-from app.settings import Settings, SettingsFaulty
+from app.provider import pace_for, stripe_base_for
+from app.settings import Settings
 from app.surfaces.entrances import keep_entrance
 from app.surfaces.routes import ROUTES as SURFACE_ROUTES
 from app.surfaces.sign_in.actors import actor_lookup
@@ -74,25 +74,6 @@ def provide_live(state: State) -> LiveHub:
     """The process's ear on the database."""
     live: LiveHub = state.live
     return live
-
-
-async def stripe_base_for(pool: Pool, settings: Settings) -> str | None:
-    """A fake Stripe's address, only where the database is marked demo or test; SettingsFaulty elsewhere."""
-    if settings.stripe_base is None:
-        return None
-    async with pool.acquire() as conn:
-        mark = await read_mark(conn)
-    if mark is Mark.LIVE:
-        raise SettingsFaulty("Busload cannot start:\n  BUSLOAD_STRIPE_BASE is set, but this database is live. Unset it.")
-    return settings.stripe_base
-
-
-def pace_for(pool: Pool, settings: Settings, *, riders_wait: bool) -> SharedPace | None:
-    """The pace that all processes keep together; None on a stage that asks for none."""
-    if settings.stripe_account_per_s is None or settings.stripe_endpoint_per_s is None:
-        return None
-    limits = Limits(account_per_s=settings.stripe_account_per_s, endpoint_per_s=settings.stripe_endpoint_per_s)
-    return SharedPace(pool, limits, riders_wait=riders_wait)
 
 
 @asynccontextmanager

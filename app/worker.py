@@ -1,4 +1,4 @@
-"""The worker process: sweeps due timers, works on the job queue, reads Stripe's news. Wires entry points to flows; no logic."""
+"""The worker process: fires due timers, works on the job queue, reads Stripe's news. Wires entry points to flows; no logic."""
 
 import asyncio
 import contextlib
@@ -18,6 +18,7 @@ from pgqueuer.models import Job
 from pgqueuer.qm import QueueManager
 from pgqueuer.queries import Queries
 
+from app.core.clock import ClocksDisagree, trust_clock
 from app.core.database import Pool, open_pool, transaction
 from app.core.log import logger, set_up_logging
 from app.core.timers import Timer, claim_due, mark_failed, mark_fired
@@ -62,10 +63,11 @@ from app.flows.stripe_news import poll_stripe, work_on_inbox
 from app.flows.tend_waitlist import tend_waitlist
 from app.flows.transfer_pledge import expire_transfer
 from app.flows.want_plan import start_replan
-from app.main import pace_for, stripe_base_for
+from app.provider import pace_for, stripe_base_for
 from app.settings import Settings
 
 log = logger(__name__)
+TIMERS_EVERY_S = 1.0  # a deadline is decided so soon after it has come; asking costs one look at an index
 SWEEP_EVERY_S = 5.0
 INBOX_EVERY_S = 0.5
 POLL_EVERY_S = 10.0
@@ -135,11 +137,16 @@ CONCURRENCY = {"solve_event": 1, "charge_payment": 20, "send_refund": 12}
 
 
 async def fire_due(wiring: Wiring) -> int:
-    """Fires every timer that is due, some at a time; returns how many. One that fails is tried again after a pause."""
+    """Fires every timer that is due, some at a time; returns how many. One that fails is tried again after a pause.
+
+    None when the clocks disagree (ClocksDisagree): a deadline decided too early cannot be taken back, one decided late can be waited for.
+    """
     fired = 0
     while True:
         async with transaction(wiring.pool) as conn:
             due = await claim_due(conn, limit=TIMERS_AT_ONCE)
+            if due:
+                await trust_clock(conn)
         if not due:
             return fired
         fired += sum(await asyncio.gather(*(fire(wiring, timer) for timer in due)))
@@ -166,6 +173,8 @@ async def repeat(every_s: float, stop: asyncio.Event, name: str, step: Callable[
             await step()
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, GatewayError) as error:
             log.warning("worker.step_failed", step=name, error=type(error).__name__)
+        except ClocksDisagree as error:
+            log.error("worker.clocks_disagree", step=name, detail=str(error))  # noqa: TRY400  nobody needs to know where it was noticed
         except Exception:
             log.exception("worker.step_broken", step=name)
         with contextlib.suppress(TimeoutError):
@@ -173,8 +182,7 @@ async def repeat(every_s: float, stop: asyncio.Event, name: str, step: Callable[
 
 
 async def sweep(wiring: Wiring) -> None:
-    """Due timers, and what has been in flight too long."""
-    await fire_due(wiring)
+    """What has been in flight too long."""
     async with transaction(wiring.pool) as conn:
         forgotten = await remember_forgotten(conn, after=FORGOTTEN_AFTER)
         alarms = await alarm_stuck(conn) + await alarm_stuck_payouts(conn) + await alarm_stuck_disputes(conn)
@@ -218,6 +226,7 @@ async def work(wiring: Wiring, stop: asyncio.Event) -> None:
     """Works until told to stop, then finishes what is under way."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(run_queue(wiring, stop), name="queue")
+        tasks.create_task(repeat(TIMERS_EVERY_S, stop, "timers", partial(fire_due, wiring)))
         tasks.create_task(repeat(SWEEP_EVERY_S, stop, "sweep", partial(sweep, wiring)))
         tasks.create_task(repeat(INBOX_EVERY_S, stop, "inbox", partial(work_on_inbox, wiring.pool, gateway=wiring.gateway)))
         tasks.create_task(repeat(POLL_EVERY_S, stop, "poll", partial(poll_stripe, wiring.pool, gateway=wiring.gateway)))

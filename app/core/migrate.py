@@ -5,6 +5,7 @@ from pathlib import Path
 import asyncpg
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -28,10 +29,20 @@ async def migrate(dsn: str) -> list[str]:
         await engine.dispose()
 
 
-def _upgrade(connection: Connection) -> list[str]:
+def newest_revision() -> str | None:
+    """The newest revision this version of the service brings."""
+    return ScriptDirectory.from_config(_configuration()).get_current_head()
+
+
+def _configuration() -> Config:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("path_separator", "os")
+    return config
+
+
+def _upgrade(connection: Connection) -> list[str]:
+    config = _configuration()
     config.attributes["connection"] = connection
     config.attributes["applied"] = applied = list[str]()
     command.upgrade(config, "head")
