@@ -14,6 +14,7 @@ from app.settings import SettingsFaulty
 from app.stage.chaos.director import ChaosPlan
 from app.stage.demo import play_demo
 from app.stage.errors import StageError
+from app.stage.interruption import until_told
 from app.stage.rehearsal.rehearse import run_rehearsal
 from app.stage.world.seed import seed_world
 
@@ -66,7 +67,7 @@ def rehearse(
     set_up_logging(level="WARNING")
     console = Console(stderr=as_json)
     try:
-        report, broken = asyncio.run(
+        report, broken = until_told(
             run_rehearsal(
                 riders=riders, seed=seed, url=url, console=console, kill_worker=kill_worker, rough=rough, inbox_url=inbox,
                 chaos=ChaosPlan() if chaos else None,

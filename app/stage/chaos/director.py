@@ -3,34 +3,32 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from random import Random
-from uuid import uuid4
 
-import asyncpg
-import httpx
 import msgspec
 
-from app.core.database import set_up_connection
-from app.domain.notifications.service import queue_mail
-from app.stage.chaos.faults import Fault, faults_for
+from app.stage.chaos.faults import DISTURBS, Fault, faults_for
+from app.stage.chaos.recovery import FAILURES_MEANWHILE, works_again
 from app.stage.private_stack import CHAOS_SILENCE_S, PrivateStack
 
 RECOVERY_S = 60.0
-SHORT_PAUSE_S = 0.5
+SHORT_PAUSE_S = 0.2
 PAUSES_S = (2.0, 6.0)
-POLL_S = 0.1
-ANSWER_S = 5.0
-FAILURES_MEANWHILE = (OSError, TimeoutError, httpx.HTTPError, asyncpg.PostgresError, asyncpg.InterfaceError)
+AT_ONCE = 2
 
 
 class ChaosPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """How much shall break: every fault so many times at least and, unless None, at most; how long the service bears a silent database."""
+    """How much shall break: every fault so many times at least and, unless None, at most; how long the service bears a silent database.
+
+    `recovery_s`: what has not recovered after so long is reported.
+    """
 
     at_least: int = 1
     at_most: int | None = None
     silence_s: int = CHAOS_SILENCE_S
+    recovery_s: float = RECOVERY_S
 
 
 class Chaos(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,14 +51,26 @@ def say_nothing(_line: str) -> None:
 class Director:
     """Plays every fault in a seeded order, as often as the plan says and until told to stop; `told` hears a line about every one.
 
-    The first rounds are quick, so that everything has happened; then there is a pause between two, so that the play gets on.
+    Two hands strike, each again once its last fault is over: mostly a fault meets a service that still recovers from another, but never
+    one that needs what the other has broken (`DISTURBS`). All faults have happened n times before one happens for the n+1st time. The
+    first rounds are quick, so that everything has happened; then there is a pause between two, so that the play gets on.
     """
 
-    def __init__(self, stack: PrivateStack, *, seed: int, plan: ChaosPlan | None = None, told: Callable[[str], None] = say_nothing) -> None:
+    def __init__(
+        self,
+        stack: PrivateStack,
+        *,
+        seed: int,
+        plan: ChaosPlan | None = None,
+        told: Callable[[str], None] = say_nothing,
+        faults: Mapping[str, Fault] | None = None,
+    ) -> None:
         self._stack, self._plan, self._told = stack, plan or ChaosPlan(), told
-        self._possible, self._skipped = faults_for(stack)
-        self._dice = Random(seed)  # noqa: S311  the same seed, the same order
-        self._stage = asyncio.Lock()
+        self._possible, self._skipped = faults_for(stack) if faults is None else (dict(faults), [])
+        self._dice = Random(seed)  # noqa: S311  the same seed, the same dice
+        self._turn = asyncio.Condition()
+        self._under_way: set[str] = set()
+        self._calm_wanted = 0
         self._stopping = asyncio.Event()
         self._began = time.monotonic()
         self.happened: Counter[str] = Counter()
@@ -73,33 +83,82 @@ class Director:
         return all(self.happened[name] >= self._plan.at_least for name in self._possible)
 
     @property
+    def progress(self) -> float:
+        """How much of what must happen has happened, from 0 to 1."""
+        wanted = self._plan.at_least * len(self._possible)
+        return sum(min(self.happened[name], self._plan.at_least) for name in self._possible) / wanted
+
+    @property
     def _is_over(self) -> bool:
         most = self._plan.at_most
         spent = most is not None and all(self.happened[name] >= most for name in self._possible)
         return self.has_shown_all and (spent or self._stopping.is_set())
 
+    async def reach(self, progress: float) -> None:
+        """Returns once so much has happened."""
+        async with self._turn:
+            await self._turn.wait_for(lambda: self.progress >= progress)
+
     async def run(self) -> None:
         """Until `stop` or until no fault may come again, and until every fault has happened as often as it must."""
-        while not self._is_over:
-            name = min(sorted(self._possible), key=lambda one: (self.happened[one], self._dice.random()))
-            async with self._stage:
+        async with asyncio.TaskGroup() as hands:
+            for _ in range(AT_ONCE):
+                hands.create_task(self._strike())
+
+    async def _strike(self) -> None:
+        """One hand: the next fault, and again."""
+        while (name := await self._take()) is not None:
+            try:
                 await self._play(name, self._possible[name])
+            finally:
+                async with self._turn:
+                    self._under_way.discard(name)
+                    self._turn.notify_all()
             await self._pause(SHORT_PAUSE_S if not self.has_shown_all else self._dice.uniform(*PAUSES_S))
+
+    async def _take(self) -> str | None:
+        """Waits for a fault that may strike now; None once none will any more."""
+        async with self._turn:
+            await self._turn.wait_for(lambda: self._is_over or (not self._calm_wanted and self._fitting()))
+            if self._is_over:
+                self._turn.notify_all()
+                return None
+            name = min(self._fitting(), key=lambda _one: self._dice.random())
+            self._under_way.add(name)
+            return name
+
+    def _fitting(self) -> list[str]:
+        """What may strike beside what strikes already: of this round, and with nothing in common."""
+        taken = frozenset[str]().union(*(DISTURBS[name] for name in self._under_way))
+        fewest = min(self.happened[name] for name in self._possible)
+        round_over = self._plan.at_most is not None and fewest >= self._plan.at_most
+        return sorted(
+            name for name in self._possible if self.happened[name] == fewest and not round_over and taken.isdisjoint(DISTURBS[name])
+        )
 
     async def _pause(self, pause_s: float) -> None:
         """Calm for a moment; nobody waits for it once told to stop."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), SHORT_PAUSE_S if self._stopping.is_set() else pause_s)
 
-    def stop(self) -> None:
-        """No further fault begins."""
+    async def stop(self) -> None:
+        """No further fault begins, once all have happened."""
         self._stopping.set()
+        async with self._turn:
+            self._turn.notify_all()
 
     @asynccontextmanager
     async def calm(self) -> AsyncIterator[None]:
-        """The fault under way ends, and none begins before the block is over."""
-        async with self._stage:
+        """The faults under way end, and none begins before the block is over."""
+        async with self._turn:
+            self._calm_wanted += 1
+            await self._turn.wait_for(lambda: not self._under_way)
+        try:
             yield
+        finally:
+            self._calm_wanted -= 1
+            async with self._turn:
+                self._turn.notify_all()
 
     def report(self, *, acknowledged: int = 0) -> Chaos:
         """What happened so far."""
@@ -116,72 +175,12 @@ class Director:
         except FAILURES_MEANWHILE as error:  # the database was too busy to be broken: another time
             self._told(f"{at_s:6.1f} s  {name}: not now ({type(error).__name__})")
             return
-        self.happened[name] += 1
-        failing = await self._works_again(began + RECOVERY_S)
+        failing = await works_again(self._stack, began + self._plan.recovery_s)
         took_s = time.monotonic() - began
+        self.happened[name] += 1
         self.slowest_s[name] = max(self.slowest_s.get(name, 0.0), took_s)
         if failing is None:
             self._told(f"{at_s:6.1f} s  {name}: over after {took_s:.1f} s")
         else:
             self.not_recovered.append(f"{name}: {failing} after {took_s:.0f} s")
             self._told(f"{at_s:6.1f} s  {name}: NOT RECOVERED, {failing} after {took_s:.0f} s")
-
-    async def _works_again(self, deadline: float) -> str | None:
-        """None once everything does its work again: a page is served, a sign-in written, a mail sent. Else what does not by then."""
-        base = f"http://127.0.0.1:{self._stack.addresses.web_port}"
-        async with httpx.AsyncClient(base_url=base, timeout=ANSWER_S, trust_env=False) as http:
-            if not await _until(lambda: _web_works(http), deadline):
-                return "web does not work"
-        if not await _until(lambda: _stripe_works(self._stack.stripe_url), deadline):
-            return "the fake Stripe does not answer"
-        return None if await self._worker_works(deadline) else "the worker does not work"
-
-    async def _worker_works(self, deadline: float) -> bool:
-        key = f"chaos:{uuid4().hex}"
-
-        async def queued() -> bool:
-            async with _direct(self._stack.dsn) as connection, connection.transaction():
-                await queue_mail(
-                    connection, dedupe_key=key, recipient="chaos@rehearsal.example", template="pledge_lapsed", locale="en",
-                    data={"name": "Chaos", "code": "CHAOS", "origin": "Nowhere", "trip": "CHAOS"}, subject_id=None,
-                )  # fmt: skip
-            return True
-
-        async def sent() -> bool:
-            async with _direct(self._stack.dsn) as connection:
-                return bool(await connection.fetchval("SELECT sent_at IS NOT NULL FROM mails WHERE dedupe_key = $1", key))
-
-        return await _until(queued, deadline) and await _until(sent, deadline)
-
-
-@asynccontextmanager
-async def _direct(dsn: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    connection = await asyncpg.connect(dsn, timeout=ANSWER_S, command_timeout=ANSWER_S)
-    try:
-        await set_up_connection(connection)
-        yield connection
-    finally:
-        await connection.close(timeout=ANSWER_S)
-
-
-async def _web_works(http: httpx.AsyncClient) -> bool:
-    if (await http.get("/api/events")).status_code != httpx.codes.OK:
-        return False
-    return (await http.post("/api/demo/sessions", json={"role": "organiser"})).is_success
-
-
-async def _stripe_works(url: str) -> bool:
-    async with httpx.AsyncClient(timeout=ANSWER_S, trust_env=False) as http:
-        return (await http.get(f"{url}/_stage/ready")).is_success
-
-
-async def _until(works: Callable[[], Awaitable[bool]], deadline: float) -> bool:
-    """Asks until the answer is yes or the deadline has passed; errors are a no."""
-    while time.monotonic() < deadline:
-        try:
-            if await works():
-                return True
-        except FAILURES_MEANWHILE:
-            pass
-        await asyncio.sleep(POLL_S)
-    return False

@@ -11,8 +11,9 @@ from pathlib import Path
 import asyncpg
 
 from app.stage.errors import StageError
-from app.stage.postgres import EmbeddedPostgres
-from app.stage.postgres_home import give, make_temporary_home
+from app.stage.orphans import end_orphans
+from app.stage.postgres import EmbeddedPostgres, lock_home
+from app.stage.postgres_home import TEMPORARY_PREFIX, give, make_temporary_home
 from app.stage.server_user import ServerUser, server_user
 
 SIZE_MB = 768
@@ -49,6 +50,7 @@ def bounded_server(*, size_mb: int = SIZE_MB) -> Iterator[tuple[EmbeddedPostgres
     mount = make_temporary_home(user)
     try:
         with mounted(mount, user, size_mb):
+            _sweep_abandoned(mount)
             home = mount / "home"
             home.mkdir(mode=0o700)
             give(home, user)
@@ -70,7 +72,25 @@ def mounted(place: Path, user: ServerUser | None, size_mb: int) -> Iterator[None
     try:
         yield
     finally:
-        subprocess.run(["umount", "--lazy", str(place)], capture_output=True, check=False)
+        _unmount(place)
+
+
+def _unmount(place: Path) -> None:
+    subprocess.run(["umount", "--lazy", str(place)], capture_output=True, check=False)
+
+
+def _sweep_abandoned(own: Path) -> None:
+    """Takes back the memory of bounded disks whose supervisor was killed before it could."""
+    for place in own.parent.glob(f"{TEMPORARY_PREFIX}*"):
+        home = place / "home"
+        if place == own or not place.is_mount() or not (home / "supervisor.lock").exists():
+            continue
+        lock = lock_home(home)
+        if lock is not None:
+            with lock:
+                end_orphans(home / "data")
+            _unmount(place)
+            shutil.rmtree(place, ignore_errors=True)
 
 
 async def keep_wal_small(server: EmbeddedPostgres) -> None:

@@ -22,6 +22,7 @@ EXHAUSTED_FOR_S = 4.0
 FULL_FOR_S = 2.0
 CLOCK_OFF = timedelta(minutes=10)
 CLOCK_OFF_FOR_S = 2.0
+CLOCK_BACK_FOR_S = 1.0
 START_S = 60.0
 LONGEST_S, POLL_S = 10.0, 0.1
 
@@ -115,8 +116,18 @@ async def exhaust_pool(stack: PrivateStack) -> float:
 
 
 async def clock_ahead(stack: PrivateStack) -> float:
-    """The database's clock runs ten minutes ahead for a moment."""
-    return await _clock_off(stack, CLOCK_OFF)
+    """The database's clock runs ten minutes ahead for a moment, then it is right again, and ten minutes pass.
+
+    They pass by the stage's shift: what was set by the wrong clock comes so much later, which is waiting and no failure.
+    """
+    began = await _clock_off(stack, CLOCK_OFF)
+    await asyncio.sleep(CLOCK_BACK_FOR_S)
+    connection = await asyncpg.connect(stack.dsn)
+    try:
+        await connection.execute("UPDATE installation SET clock_shift = clock_shift + $1", CLOCK_OFF)
+    finally:
+        await connection.close()
+    return began
 
 
 async def clock_behind(stack: PrivateStack) -> float:
@@ -125,14 +136,16 @@ async def clock_behind(stack: PrivateStack) -> float:
 
 
 async def _clock_off(stack: PrivateStack, by: timedelta) -> float:
-    for shift in (by, -by):
-        connection = await asyncpg.connect(stack.dsn)
-        try:
-            await connection.execute("UPDATE installation SET clock_shift = clock_shift + $1", shift)
-        finally:
-            await connection.close()
-        if shift == by:
-            await asyncio.sleep(CLOCK_OFF_FOR_S)
+    """The server's own clock is wrong, not `clock_shift`, by which plays travel in time and which nobody takes for an error."""
+    connection = await asyncpg.connect(stack.dsn)  # one for both ways: no clock stays wrong because nobody could connect a second time
+    try:
+        right = str(await connection.fetchval("SELECT pg_get_functiondef('busload_now'::regproc)"))
+        wrong = right.replace("clock_timestamp()", f"clock_timestamp() + interval '{by.total_seconds():.0f} s'")
+        await connection.execute(wrong)
+        await asyncio.sleep(CLOCK_OFF_FOR_S)
+        await connection.execute(right)
+    finally:
+        await connection.close()
     return time.monotonic()
 
 
@@ -177,6 +190,25 @@ FAULTS: dict[str, Fault] = {
     "clock behind": clock_behind,
     "disk full": fill_disk,
 }
+
+CONNECTIONS, CLOCK, LOCKS, SPEED, STRIPE = "connections", "clock", "locks", "speed", "stripe"
+EVERYTHING_IN_THE_DATABASE = frozenset({CONNECTIONS, CLOCK, LOCKS})
+DISTURBS: dict[str, frozenset[str]] = {
+    "web killed": frozenset({CONNECTIONS}),
+    "worker killed": frozenset({CONNECTIONS}),
+    "fake Stripe killed": frozenset({STRIPE}),
+    "PostgreSQL killed": EVERYTHING_IN_THE_DATABASE,
+    "commit cut before": frozenset({CONNECTIONS}),
+    "commit cut after": frozenset({CONNECTIONS}),
+    "sockets slow": frozenset({SPEED}),
+    "sockets half open": frozenset({CONNECTIONS}),
+    "sockets reset": frozenset({CONNECTIONS}),
+    "pool exhausted": frozenset({LOCKS}),
+    "clock ahead": frozenset({CLOCK}),
+    "clock behind": frozenset({CLOCK}),
+    "disk full": EVERYTHING_IN_THE_DATABASE,
+}
+"""What each fault has for itself while it lasts: two may strike at once when they share nothing, and neither hides the other's effect."""
 
 
 def faults_for(stack: PrivateStack) -> tuple[dict[str, Fault], list[str]]:

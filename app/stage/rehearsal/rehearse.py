@@ -24,6 +24,7 @@ from app.stage.world.records import OperatorRecord, read_events, read_names, rea
 AT_ONCE = 24
 EVENT = "march"
 WEEKS_APART = 50  # rehearsals on one service would otherwise want the same buses and drivers on the same day
+FAULTS_WHILE_SELLING = 0.7  # of those that must strike; the others meet the planning and the day
 KILL_AFTER_SHARE = 4  # the answers held back are those after a quarter of the pledges
 
 
@@ -69,6 +70,12 @@ async def run_rehearsal(
     return report, None if director is None else director.report(acknowledged=notes.promises.count)
 
 
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What ended a group of tasks, however deep."""
+    first = group.exceptions[0]
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first
+
+
 class Play:
     """One performance."""
 
@@ -96,9 +103,9 @@ class Play:
             async with asyncio.TaskGroup() as both:  # a stage that cannot be put right again ends the play at once
                 both.create_task(self.director.run())
                 yield
-                self.director.stop()
+                await self.director.stop()
         except BaseExceptionGroup as group:
-            raise group.exceptions[0] from group
+            raise first_of(group) from group
         for name in self.director.not_recovered:
             self.notes.violated("recovers within a minute", [name])
 
@@ -131,7 +138,7 @@ class Play:
         stack, pool = self.theatre.stack, self.theatre.pool
         with self.notes.stage("pledges"):
             async with asyncio.TaskGroup() as group:
-                selling = group.create_task(box.sell(trips, lambda: self.bar.advance(task)))
+                selling = group.create_task(box.sell(trips, lambda: self.bar.advance(task), when=self.arrival))
                 if kill_worker and stack is not None and pool is not None:
                     killing = group.create_task(kill_worker_while_charging(stack, pool, skip=total // KILL_AFTER_SHARE))
             if kill_worker and stack is not None:
@@ -139,6 +146,11 @@ class Play:
                     f"worker killed while {len(killing.result())} charge(s) stood in the books unanswered", highlight=False
                 )
         return selling.result()
+
+    async def arrival(self, share: float) -> None:
+        """When so much of the crowd has come, from 0 to 1: at once, or spread over the time in which most faults strike."""
+        if self.director is not None:
+            await self.director.reach(share * FAULTS_WHILE_SELLING)
 
     async def hurry(self) -> None:
         """Lets the short deadlines pass."""

@@ -1,7 +1,7 @@
 """The selling half: organisers open trips, people pledge in a burst, some withdraw, trips tip or expire, cards are charged."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -58,20 +58,22 @@ class Box:
             trips.append(OpenTrip(id=made["id"], stops=[by_name[stop.name] for stop in trip.record.stops], script=trip))
         return event["id"], trips
 
-    async def sell(self, trips: list[OpenTrip], told: Callable[[], None]) -> list[Placed]:
-        """Everybody pledges at once, those of the trips that close soon first; `told` after each."""
+    async def sell(self, trips: list[OpenTrip], told: Callable[[], None], *, when: Callable[[float], Awaitable[None]]) -> list[Placed]:
+        """Everybody pledges once it is time for their share of the crowd, those of the trips that close soon first; `told` after each."""
         queue = [(trip, pledger) for trip in sorted(trips, key=lambda one: not one.script.expires) for pledger in trip.script.pledgers]
         late = [entry for entry in queue if not entry[0].script.expires]
         soon = [entry for entry in queue if entry[0].script.expires]
         mixed = [late[index] for index in sorted(range(len(late)), key=lambda index: (index * 7919) % max(1, len(late)))]
 
-        async def one(trip: OpenTrip, pledger: Pledger) -> Placed | None:
+        async def one(trip: OpenTrip, pledger: Pledger, share: float) -> Placed | None:
+            await when(share)
             async with self.gate:
                 placed = await self.pledge(trip, pledger)
             told()
             return placed
 
-        done = await asyncio.gather(*(one(trip, pledger) for trip, pledger in [*soon, *mixed]))
+        shares = [0.0] * len(soon) + [number / len(mixed) for number in range(len(mixed))]
+        done = await asyncio.gather(*(one(*entry, share) for entry, share in zip([*soon, *mixed], shares, strict=True)))
         return [placed for placed in done if placed is not None]
 
     async def pledge(self, trip: OpenTrip, pledger: Pledger) -> Placed | None:

@@ -78,14 +78,14 @@ class Theatre(msgspec.Struct, frozen=True, kw_only=True):
         return await through_breaks(ask)
 
     async def jump(self, shift: timedelta) -> None:
-        """Lets a private stack's clock run ahead of real time; elsewhere time passes by itself."""
+        """Lets a private stack's clock run so far ahead of real time, never less than it does; elsewhere time passes by itself."""
         if self.pool is None:
             return
         pool = self.pool
 
         async def set_clock() -> None:
             async with transaction(pool) as conn:
-                await shift_clock(conn, shift)
+                await shift_clock(conn, max(shift, await conn.fetchval("SELECT clock_shift FROM installation FOR UPDATE")))
 
         await through_breaks(set_clock)
 
