@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
+from solver.bounding import lower_bound
 from solver.checking import check_plan
 from solver.opening import Changes
-from solver.picture import draw_svg
+from solver.picture import draw_sketch, draw_svg, legend_of
 from solver.plan import Plan, PlannedDuty, Unserved, Visit, decode_plan, encode_plan
 from solver.problem import Depot, Hire, Limits, Matrix, Party, Problem, ProblemError, Rules, Stop, Vehicle, Venue, Weights
 from solver.quoting import Quote, quote
@@ -13,6 +14,7 @@ from solver.report import write_html
 from solver.resolving import resolve, riders_moved
 from solver.result import Progress, Result
 from solver.search import Search
+from solver.sketch import Sketch, sketch_of
 from solver.stopping import AllOf, AnyOf, GapLimit, IterationLimit, NoImprovement, TimeLimit
 from solver.stopping import Stop as StopCriterion
 from solver.withdrawals import Withdrawal, withdrawals
@@ -24,15 +26,17 @@ def solve(
     seed: int = 1,
     *,
     on_progress: Callable[[Progress], None] | None = None,
+    on_plan: Callable[[Plan], None] | None = None,
     cancel: Callable[[], bool] | None = None,
     threads: int = 1,
 ) -> Result:
     """The best plan found before `stop` says enough, with its proven bound.
 
-    Blocks; `on_progress` is called in this thread with each better plan or bound, `cancel` is asked several times a
-    second. At most `threads` child processes work. The problem must come from `load_problem` or `parse_problem`.
+    Blocks; `on_progress` is called in this thread with each better plan or bound, `on_plan` with the best plan so far at most
+    once a second, `cancel` is asked several times a second. At most `threads` child processes work. The problem must come from
+    `load_problem` or `parse_problem`.
     """
-    return Search(problem, stop, seed, on_progress=on_progress, cancel=cancel, threads=threads).run()
+    return Search(problem, stop, seed, on_progress=on_progress, on_plan=on_plan, cancel=cancel, threads=threads).run()
 
 
 __all__ = [
@@ -55,6 +59,7 @@ __all__ = [
     "Quote",
     "Result",
     "Rules",
+    "Sketch",
     "Stop",
     "StopCriterion",
     "TimeLimit",
@@ -66,14 +71,18 @@ __all__ = [
     "Withdrawal",
     "check_plan",
     "decode_plan",
+    "draw_sketch",
     "draw_svg",
     "encode_plan",
     "encode_problem",
+    "legend_of",
     "load_problem",
+    "lower_bound",
     "parse_problem",
     "quote",
     "resolve",
     "riders_moved",
+    "sketch_of",
     "solve",
     "withdrawals",
     "write_html",

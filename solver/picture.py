@@ -1,115 +1,122 @@
 """The plan as a drawing: venue, stops sized by riders, a line per duty in its operator's colour, load factors beside it.
 
-Plain SVG without script; everything that comes from a file is escaped.
+Plain SVG without script or style; everything that comes from a file is escaped. Parts have classes (`plan-paper`, `plan-ink`,
+`plan-stop`), so that a page it is put into may give them colours of its own.
 """
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from xml.sax.saxutils import escape, quoteattr
 
-from solver.plan import Plan, PlannedDuty
-from solver.problem import LEGS, Problem
+import msgspec
 
-WIDTH, HEIGHT, MARGIN = 1000, 760, 50
+from solver.plan import Plan
+from solver.problem import Problem
+from solver.sketch import HEIGHT, WIDTH, Point, Sketch, SketchDuty, SketchStop, sketch_of
+
 HUES = 137.508  # the golden angle: neighbouring numbers get colours far apart
-MAX_LEGEND = 28
+LIGHTNESS = (45, 58, 36)
+STROKE, STEP, WIDEST = 3.0, 3.0, 15.0  # buses on one and the same way lie upon each other, the first one widest
+LEGEND_WIDTH, LEGEND_ROW = 300, 22
+MAX_LEGEND, MAX_NAME = 32, 24
+SMALLEST, LARGEST, CROWD = 3.0, 26.0, 60  # radii of stops; beyond so many stops they shrink
 
 
-class Projection:
-    """Degrees to picture points: an equirectangular map around the venue that keeps shapes."""
-
-    def __init__(self, problem: Problem) -> None:
-        spots = [(p.lat, p.lon) for p in problem.stops] + [(p.lat, p.lon) for p in problem.depots]
-        spots.append((problem.venue.lat, problem.venue.lon))
-        self.squeeze = math.cos(math.radians(problem.venue.lat))
-        xs, ys = [lon * self.squeeze for _, lon in spots], [lat for lat, _ in spots]
-        self.left, self.top = min(xs), max(ys)
-        wide, high = max(xs) - self.left, self.top - min(ys)
-        self.scale = min((WIDTH - 2 * MARGIN) / max(wide, 1e-9), (HEIGHT - 2 * MARGIN) / max(high, 1e-9))
-        self.shift = ((WIDTH - wide * self.scale) / 2, (HEIGHT - high * self.scale) / 2)
-
-    def point(self, lat: float, lon: float) -> tuple[float, float]:
-        x = self.shift[0] + (lon * self.squeeze - self.left) * self.scale
-        return round(x, 1), round(self.shift[1] + (self.top - lat) * self.scale, 1)
-
-
-def colours_of(problem: Problem) -> dict[str, str]:
-    """A colour for each operator, the same for the same problem."""
-    names = list(dict.fromkeys(vehicle.operator for vehicle in problem.vehicles))
-    return {name: f"hsl({round(number * HUES % 360)} 62% 42%)" for number, name in enumerate(names)}
-
-
-def load_factor(problem: Problem, duty: PlannedDuty) -> float:
-    """The fuller leg's share of the vehicle's seats, 0 to 1."""
-    vehicle = next(v for v in problem.vehicles if v.id == duty.vehicle)
-    riders = [party for party in problem.parties if party.id in set(duty.parties)]
-    busiest = max(sum(party.seats for party in riders if leg in party.legs) for leg in LEGS)
-    return busiest / vehicle.seats if vehicle.seats else 0.0
+def colour_of(operator: int) -> str:
+    """An operator's colour, dark enough for a white page and light enough for a black one; close hues differ in lightness."""
+    return f"hsl({round(operator * HUES % 360)} 62% {LIGHTNESS[operator % len(LIGHTNESS)]}%)"
 
 
 def draw_svg(problem: Problem, plan: Plan) -> str:
-    """-> the whole picture as an SVG document."""
-    projection, colours = Projection(problem), colours_of(problem)
-    operator = {vehicle.id: vehicle.operator for vehicle in problem.vehicles}
-    parts = [f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#faf9f5"/>']
-    for duty in plan.duties:
-        parts += _duty(problem, projection, duty, colours[operator[duty.vehicle]])
-    parts += _stops(problem, plan, projection)
-    x, y = projection.point(problem.venue.lat, problem.venue.lon)
-    parts.append(f'<path d="M{x} {y - 13}l4 9 9 1-7 6 2 9-8-5-8 5 2-9-7-6 9-1z" fill="#141413"><title>venue</title></path>')
-    parts += _legend(problem, plan, colours)
-    title = escape(f"{problem.name}: {len(plan.duties)} buses, {plan.cost_minor / 100:,.2f} {problem.currency}")
-    style = 'font-family="system-ui, sans-serif" font-size="12" role="img"'
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" {style}>'
-    return f"{head}<title>{title}</title>{''.join(parts)}</svg>\n"
+    """-> the whole picture as an SVG document, with a legend."""
+    return draw_sketch(sketch_of(problem, plan)) + "\n"
 
 
-def _duty(problem: Problem, projection: Projection, duty: PlannedDuty, colour: str) -> list[str]:
-    stops = {stop.id: stop for stop in problem.stops}
-    label = f"{duty.vehicle}: {len(duty.parties)} parties, {round(100 * load_factor(problem, duty))} % full, {duty.cost_minor / 100:,.2f}"
+def draw_sketch(sketch: Sketch, *, legend: bool = True) -> str:
+    """-> an `<svg>` element."""
+    wide = WIDTH + (LEGEND_WIDTH if legend else 0)
+    parts = [f'<rect class="plan-paper" width="{wide}" height="{HEIGHT}" fill="#faf9f5"/>']
+    alike = Counter((duty.outbound, duty.back) for duty in sketch.duties)
+    for duty in sketch.duties:
+        alike[duty.outbound, duty.back] -= 1
+        parts += _duty(sketch, duty, min(WIDEST, STROKE + STEP * alike[duty.outbound, duty.back]))
+    parts += [
+        _stop(sketch, stop) for stop in sorted(sketch.stops, key=lambda stop: -stop.people)
+    ]  # a small one is not hidden by a large one
+    parts.append(_venue(sketch.venue))
+    parts += _legend(sketch) if legend else []
+    style = 'font-family="system-ui, sans-serif" font-size="14" role="img"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {HEIGHT}" {style}>'
+    return f"{head}<title>{escape(sketch.title)}</title>{''.join(parts)}</svg>"
+
+
+def _duty(sketch: Sketch, duty: SketchDuty, width: float) -> list[str]:
+    """Its way there, and its way back (dashed) where that is another one."""
+    ways = [(duty.outbound, ""), (duty.back, ' stroke-dasharray="7 5"')]
+    if duty.back == tuple(reversed(duty.outbound)):
+        ways.pop()
+    title = f"<title>{escape(duty.label)}</title>" if duty.label else ""
     result = []
-    for rows, dashes in ((duty.outbound, ""), (duty.return_, ' stroke-dasharray="6 4"')):
-        points = [projection.point(stops[row.stop].lat, stops[row.stop].lon) for row in rows]
-        venue = projection.point(problem.venue.lat, problem.venue.lon)
-        line = " ".join(f"{x},{y}" for x, y in ([*points, venue] if not dashes else [venue, *points]))
-        if points and not (dashes and [row.stop for row in rows] == [row.stop for row in reversed(duty.outbound)]):
-            result.append(
-                f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2.2" stroke-opacity=".75"{dashes}>'
-                f"<title>{escape(label)}</title></polyline>"
-            )
+    for stops, dashes in ways:
+        points = [sketch.stops[number].at for number in stops]
+        line = " ".join(f"{x},{y}" for x, y in ([sketch.venue, *points] if dashes else [*points, sketch.venue]))
+        if points:
+            drawn = f'stroke="{colour_of(duty.operator)}" stroke-width="{width:g}" stroke-opacity=".85" stroke-linejoin="round"{dashes}'
+            result.append(f'<polyline points="{line}" fill="none" {drawn}>{title}</polyline>')
     return result
 
 
-def _stops(problem: Problem, plan: Plan, projection: Projection) -> list[str]:
-    served = plan.served_parties
-    people: dict[str, int] = defaultdict(int)
-    behind: dict[str, int] = defaultdict(int)
-    for party in problem.parties:
-        people[party.stop] += party.persons
-        behind[party.stop] += party.persons if party.id not in served else 0
-    result = []
-    for stop in problem.stops:
-        x, y = projection.point(stop.lat, stop.lon)
-        size = round(2 + 1.1 * math.sqrt(people[stop.id]), 1)
-        fill = "#c6613f" if behind[stop.id] else "#ffffff"
-        left = f", {behind[stop.id]} left behind" if behind[stop.id] else ""
-        title = escape(f"{stop.name or stop.id}: {people[stop.id]} riders{left}")
-        result.append(
-            f'<circle cx="{x}" cy="{y}" r="{size}" fill="{fill}" fill-opacity=".85" stroke="#141413"><title>{title}</title></circle>'
-        )
-    return result
+def _stop(sketch: Sketch, stop: SketchStop) -> str:
+    shrink = min(1.0, math.sqrt(CROWD / max(1, len(sketch.stops))))
+    size = round(min(LARGEST, SMALLEST + 1.1 * math.sqrt(stop.people)) * shrink, 1)
+    left = f", {stop.left} left behind" if stop.left else ""
+    title = f"<title>{escape(f'{stop.name}: {stop.people} riders{left}')}</title>" if stop.name else ""
+    look = 'class="plan-left" fill="#c6613f"' if stop.left else 'class="plan-stop" fill="#ffffff"'
+    (x, y) = stop.at
+    return f'<circle {look} cx="{x}" cy="{y}" r="{size}" stroke="#141413" stroke-width="1.5">{title}</circle>'
 
 
-def _legend(problem: Problem, plan: Plan, colours: dict[str, str]) -> list[str]:
-    operator = {vehicle.id: vehicle.operator for vehicle in problem.vehicles}
-    loads: dict[str, list[float]] = defaultdict(list)
-    for duty in plan.duties:
-        loads[operator[duty.vehicle]].append(load_factor(problem, duty))
+def _venue(at: Point) -> str:
+    x, y = at
+    star = f"M{x} {y - 17}l5 12 12 1-9 8 3 12-11-7-11 7 3-12-9-8 12-1z"
+    return f'<path class="plan-venue" d="{star}" fill="#141413" stroke="#faf9f5" stroke-width="1.5"><title>venue</title></path>'
+
+
+class LegendRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator, how many buses it sends and how full they are on average."""
+
+    name: str
+    colour: str
+    buses: int
+    full_percent: int
+
+
+def legend_of(sketch: Sketch) -> list[LegendRow]:
+    """The operators of a plan, most buses first."""
+    loads: dict[int, list[int]] = defaultdict(list)
+    for duty in sketch.duties:
+        loads[duty.operator].append(duty.full)
+    return [
+        LegendRow(name=sketch.operators[number], colour=colour_of(number), buses=len(full), full_percent=round(sum(full) / len(full)))
+        for number, full in sorted(loads.items(), key=lambda item: -len(item[1]))
+    ]
+
+
+def legend_text(row: LegendRow) -> str:
+    return f"{row.name}: {row.buses} {'bus' if row.buses == 1 else 'buses'}, {row.full_percent} % full"
+
+
+def _legend(sketch: Sketch) -> list[str]:
+    """The legend beside the map."""
     result = []
-    for row, (name, factors) in enumerate(sorted(loads.items(), key=lambda item: -len(item[1]))[:MAX_LEGEND]):
-        y = 24 + 18 * row
-        text = escape(f"{name}: {len(factors)} buses, {round(100 * sum(factors) / len(factors))} % full")
-        result.append(
-            f'<rect x="14" y="{y - 10}" width="12" height="12" fill={quoteattr(colours[name])}/><text x="32" y="{y}">{text}</text>'
-        )
+    rows = legend_of(sketch)
+    for number, row in enumerate(rows[:MAX_LEGEND]):
+        y = 40 + LEGEND_ROW * number
+        name = row.name if len(row.name) <= MAX_NAME else row.name[: MAX_NAME - 1] + "…"
+        text, colour = legend_text(msgspec.structs.replace(row, name=name)), quoteattr(row.colour)
+        result.append(f'<rect x="{WIDTH + 8}" y="{y - 12}" width="14" height="14" fill={colour}/>')
+        result.append(f'<text class="plan-text" x="{WIDTH + 30}" y="{y}" fill="#141413">{escape(text)}</text>')
+    if len(rows) > MAX_LEGEND:
+        text = f"and {len(rows) - MAX_LEGEND} more operators"
+        result.append(f'<text class="plan-text" x="{WIDTH + 30}" y="{40 + LEGEND_ROW * MAX_LEGEND}" fill="#5e5d59">{text}</text>')
     return result

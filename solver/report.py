@@ -1,12 +1,12 @@
 """A report on one plan as a single HTML file: map, costs, timetable, who stays behind, improvement against the bound."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from html import escape
 
-from solver.picture import draw_svg, load_factor
+from solver.picture import draw_sketch, legend_of, legend_text
 from solver.plan import PlannedDuty
-from solver.problem import Problem
 from solver.result import Progress, Result
+from solver.sketch import Sketch, load_factors, sketch_of
 
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;color:#141413;background:#faf9f5;max-width:1080px;margin:2rem auto;padding:0 1rem}
@@ -14,8 +14,14 @@ h1,h2{font-weight:600;letter-spacing:-.01em}table{border-collapse:collapse;width
 td,th{padding:.25rem .6rem;border-bottom:1px solid #dedbd0;text-align:left;vertical-align:top}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.figures{display:flex;gap:2.5rem;flex-wrap:wrap}
 .figures div{font-size:1.4rem;font-variant-numeric:tabular-nums}.figures small{display:block;font-size:.8rem;color:#5e5d59}
-svg{width:100%;height:auto;border:1px solid #dedbd0}
-@media(prefers-color-scheme:dark){body{background:#1f1e1d;color:#f0eee6}td,th,svg{border-color:#3d3d3a}.figures small{color:#a3a196}}
+svg.wide{width:100%;height:auto;border:1px solid #dedbd0}.plan{max-width:860px;margin:0 auto}.plan svg{width:100%;height:auto}
+.legend{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;padding:0;list-style:none}.scroll{overflow-x:auto}
+.time{white-space:nowrap;font-variant-numeric:tabular-nums}
+text.soft{fill:#5e5d59}text.cost{fill:#a94f31}text.bound{fill:#2f6690}.paper{fill:none}.plan-paper{fill:none}
+@media(max-width:600px){td,th{padding:.25rem .4rem}h1{font-size:1.5rem}.figures{gap:.8rem 1.6rem}}
+@media(prefers-color-scheme:dark){body{background:#1f1e1d;color:#f0eee6}td,th,svg.wide{border-color:#3d3d3a}.figures small{color:#a3a196}
+.plan-stop{fill:#1f1e1d;stroke:#f0eee6}.plan-left{stroke:#f0eee6}.plan-venue{fill:#f0eee6;stroke:#1f1e1d}
+text.soft{fill:#a3a196}text.cost{fill:#e08a6b}text.bound{fill:#7fb2dd}}
 """
 
 
@@ -43,32 +49,40 @@ def write_html(result: Result) -> str:
         ("status", plan.status),
         ("seconds", f"{plan.seconds:.1f}"),
     ]
+    sketch = sketch_of(problem, plan)
     boxes = "".join(f"<div><small>{escape(name)}</small>{escape(value)}</div>" for name, value in figures)
-    duties = "".join(_duty_row(problem, duty) for duty in plan.duties)
+    names = {stop.id: stop.name or stop.id for stop in problem.stops}
+    duties = "".join(_duty_row(names, duty, full) for duty, full in zip(plan.duties, load_factors(problem, plan), strict=True))
     behind = "".join(
         f'<tr><td>{escape(u.party)}<td class="n">{persons[u.party]}<td>{escape(u.reason)}<td>{escape(u.detail)}' for u in plan.unserved
     )
     unserved = f'<h2>Left behind</h2><table><tr><th>party<th class="n">people<th>reason<th>detail{behind}</table>' if behind else ""
+    plan_map = f'<div class="plan">{draw_sketch(sketch, legend=False)}</div>{draw_legend(sketch)}'
+    head = '<tr><th>vehicle<th>outbound<th>return<th class="n">full<th class="n">km<th class="n">hire'
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{escape(problem.name)}</title><style>{STYLE}</style><h1>{escape(problem.name)}</h1>"
-        f'<div class="figures">{boxes}</div><h2>Map</h2>{draw_svg(problem, plan)}<h2>How it came about</h2>{draw_history(result.history)}'
-        '<h2>Timetable</h2><table><tr><th>vehicle<th>outbound<th>return<th class="n">full<th class="n">km<th class="n">hire'
-        f"{duties}</table>"
+        f'<div class="figures">{boxes}</div><h2>Map</h2>{plan_map}<h2>How it came about</h2>{draw_history(result.history)}'
+        f'<h2>Timetable</h2><div class="scroll" role="region" aria-label="Timetable" tabindex="0"><table>{head}{duties}</table></div>'
         f"{unserved}</html>\n"
     )
 
 
-def _duty_row(problem: Problem, duty: PlannedDuty) -> str:
-    names = {stop.id: stop.name or stop.id for stop in problem.stops}
+def draw_legend(sketch: Sketch) -> str:
+    """Every operator with its colour."""
+    swatch = '<svg width="12" height="12" aria-hidden="true"><rect width="12" height="12" fill="{}"/></svg>'
+    return f'<ul class="legend">{"".join(f"<li>{swatch.format(row.colour)} {escape(legend_text(row))}" for row in legend_of(sketch))}</ul>'
+
+
+def _duty_row(names: Mapping[str, str], duty: PlannedDuty, load: float) -> str:
     legs = [
-        "<br>".join(f"{clock(row.arrive_s)} {escape(names[row.stop])}" for row in rows) or "empty" for rows in (duty.outbound, duty.return_)
+        "<br>".join(f'<span class="time">{clock(row.arrive_s)}</span> {escape(names[row.stop])}' for row in rows) or "empty"
+        for rows in (duty.outbound, duty.return_)
     ]
     crew = " (two drivers)" if duty.drivers > 1 else ""
-    full = round(100 * load_factor(problem, duty))
     times = f"{clock(duty.depot_out_s)} to {clock(duty.depot_in_s)}"
     return (
-        f'<tr><td>{escape(duty.vehicle)}{crew}<br>{times}<td>{legs[0]}<td>{legs[1]}<td class="n">{full} %'
+        f'<tr><td>{escape(duty.vehicle)}{crew}<br>{times}<td>{legs[0]}<td>{legs[1]}<td class="n">{round(100 * load)} %'
         f'<td class="n">{duty.distance_m / 1000:,.0f}<td class="n">{duty.cost_minor / 100:,.2f}'
     )
 
@@ -82,19 +96,28 @@ def draw_history(history: tuple[Progress, ...]) -> str:
     low, high = min(values), max(*values, min(values) + 1)
 
     def at(seconds: float, minor: int) -> str:
-        return f"{60 + 900 * seconds / last:.1f},{20 + 200 * (high - minor) / (high - low):.1f}"
+        return f"{40 + 920 * seconds / last:.1f},{30 + 205 * (high - minor) / (high - low):.1f}"
 
     cost = " ".join(_steps([(line.seconds, line.cost_minor) for line in history], last, at))
     proven = [(line.seconds, line.bound_minor) for line in history if line.bound_minor is not None]
-    bound = " ".join(_steps(proven, last, at))
+    lines = f'<polyline points="{cost}" fill="none" stroke="#c6613f" stroke-width="2"><title>cost</title></polyline>'
+    words = _words("cost", "start", at(0.0, history[0].cost_minor), history[0].cost_minor)
+    words += _words("cost", "end", at(last, history[-1].cost_minor), history[-1].cost_minor)
+    if proven:
+        bound = " ".join(_steps(proven, last, at))
+        lines += f'<polyline points="{bound}" fill="none" stroke="#3f7cac" stroke-width="2"><title>bound</title></polyline>'
+        words += _words("bound", "end", at(last, proven[-1][1]), proven[-1][1])
     return (
-        f'<svg viewBox="0 0 1000 250" font-family="system-ui,sans-serif" font-size="12"><rect width="1000" height="250" fill="#faf9f5"/>'
-        f'<polyline points="{cost}" fill="none" stroke="#c6613f" stroke-width="2"><title>cost</title></polyline>'
-        f'<polyline points="{bound}" fill="none" stroke="#3f7cac" stroke-width="2"><title>bound</title></polyline>'
-        f'<text x="64" y="16" fill="#c6613f">cost {history[-1].cost_minor / 100:,.0f}</text>'
-        '<text x="64" y="240" fill="#3f7cac">bound</text>'
-        f'<text x="960" y="240" text-anchor="end" fill="#5e5d59">{last:.1f} s</text></svg>'
+        '<svg class="wide" viewBox="0 0 1000 270" font-family="system-ui,sans-serif" font-size="14" role="img">'
+        f"<title>Cost and proven bound over {last:.1f} seconds</title>{lines}{words}"
+        f'<text class="soft" x="40" y="262">0 s</text><text class="soft" x="960" y="262" text-anchor="end">{last:.1f} s</text></svg>'
     )
+
+
+def _words(name: str, anchor: str, at: str, minor: int) -> str:
+    """A figure above the begin or the end of its line."""
+    x, y = at.split(",")
+    return f'<text class="{name}" x="{x}" y="{float(y) - 6:.1f}" text-anchor="{anchor}">{name} {minor / 100:,.0f}</text>'
 
 
 def _steps(points: list[tuple[float, int]], last: float, at: Callable[[float, int], str]) -> list[str]:
