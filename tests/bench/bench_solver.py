@@ -1,33 +1,35 @@
-"""`make bench-solver`: our solver beside OR-Tools routing and PyVRP, same problem, same budget, same core, in turns.
+"""`make bench-solver`: our solver beside OR-Tools routing, PyVRP and VROOM, same problem, same budget, same core, in turns.
 
     python -m tests.bench.bench_solver [--all | --rows S,T,M] [--seeds 1,2,3] [--seconds 10] [--problems FILE ...] [--no-write]
 
 Prints a line per run, a table of geometric means, and one JSON object as the last line; exit status 1 if a bar of
 docs/solver.md is missed. Writes the solver's section of docs/benchmarks.md. A row is a scale with a budget (ROWS); S, T and M are
-run unless told otherwise, `--all` runs every row, L with one seed. `--problems` runs other files: in the rows asked for, those
-whose name begins with the row's scale.
+run unless told otherwise, `--all` runs every row, L with one seed. Rows with an F have every rule in play (full_rules.py), which no
+rival can express; rows H13 to H20 are public problems with mixed fleets (hfvrp/instances.py), each with a limited and a free fleet.
+`--problems` runs other files: in the rows asked for, those whose name begins with the row's scale.
 """
 
 import argparse
 import json
 import math
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from solver import load_problem
+from tests.bench.benchmarks_page import finish, write_section
 from tests.bench.event_generator import event_problem
+from tests.bench.full_rules import with_every_rule
+from tests.bench.hfvrp.instances import best_known_minor, hfvrp_problem
+from tests.bench.solver_page import RIVALS, section
 
 ROOT = Path(__file__).parents[2]
-RIVALS = ("ortools", "pyvrp")
 USUAL = ("S", "T", "M")
 
 
@@ -40,10 +42,12 @@ class Row:
     cores: int = 1
     sectors: bool = False  # the rivals get sectors of the problem
     seeds: int | None = None  # so many of those asked for
+    rivals: tuple[str, ...] = tuple(RIVALS)
+    public: int | None = None  # the number of a public problem
     bars: dict[str, float]
 
 
-ALWAYS = {"late_s": 1.0, "faults": 0.0}
+ALWAYS = {"late_s": 1.0, "faults": 0.0, "fewer_people": 0.0}
 ROWS = {
     "S2": Row(scale="S", seconds=2, bars={"ortools": 1.0, "pyvrp": 1.0}),
     "S": Row(scale="S", seconds=5, bars={"gap": 0.12, "ortools": 1.0, "pyvrp": 1.0}),
@@ -59,13 +63,18 @@ ROWS = {
         seeds=1,
         bars={"gap": 0.04, "ortools": 0.84, "pyvrp": 0.97, "memory_mb": 1500, "first_plan_s": 2.0},
     ),
+    "SF": Row(scale="SF", seconds=5, rivals=(), bars={}),
+    "TF": Row(scale="TF", seconds=10, rivals=(), bars={}),
+    "MF": Row(scale="MF", seconds=10, rivals=(), bars={}),
+    **{f"H{number}": Row(scale=f"H{number}", seconds=10, public=number, bars={}) for number in (13, 14, 17, 18, 20)},
 }
 
 
 def one(who: str, problem: Path, seconds: float, cores: int) -> dict[str, Any]:
     """One run in a process of its own, pinned to so many cores."""
     with tempfile.NamedTemporaryFile(suffix=".json") as plan:
-        command = [sys.executable, "-m", "tests.bench.solver_rivals", who, str(problem), str(seconds), plan.name, str(cores)]
+        module = "tests.bench.rival_vroom" if who.startswith("vroom") else "tests.bench.solver_rivals"
+        command = [sys.executable, "-m", module, who, str(problem), str(seconds), plan.name, str(cores)]
         allowed = sorted(os.sched_getaffinity(0))[:cores]
         done = subprocess.run(
             command, cwd=ROOT, check=True, capture_output=True, text=True, preexec_fn=lambda: os.sched_setaffinity(0, allowed)
@@ -90,10 +99,17 @@ def compare(told: Row, problem: Path, seconds: float) -> dict[str, float]:
         "faults": ours["faults"],
         "optimal": float(ours["status"] == "optimal"),
         "first_plan_s": ours["first_plan_s"],
+        "people": ours["persons"],
+        "waiting": sum(party.persons for party in load_problem(problem).parties),
+        "fewer_people": 0,
     }
-    for rival in RIVALS:
+    for rival in told.rivals:
         theirs = one(f"{rival}-sectors" if told.sectors else rival, problem, seconds, told.cores)
         row[rival] = ours["cost"] / theirs["cost"] if theirs["persons"] <= ours["persons"] else math.inf
+        row["fewer_people"] = max(row["fewer_people"], theirs["persons"] - ours["persons"])
+    if told.public is not None:
+        complete = row["people"] == row["waiting"]
+        row["best_known"] = ours["cost"] / best_known_minor(told.public, problem.stem.rpartition("-")[2]) if complete else math.inf
     print(
         f"{problem.stem:14} " + "  ".join(f"{key} {value:,.4f}" if value is not None else f"{key} none" for key, value in row.items()),
         flush=True,
@@ -102,41 +118,11 @@ def compare(told: Row, problem: Path, seconds: float) -> dict[str, float]:
 
 
 def summary(rows: list[dict[str, float]]) -> dict[str, float]:
-    """One scale's figures: ratios as geometric means, memory, lateness and faults at their worst."""
-    result = {rival: mean([row[rival] for row in rows]) for rival in RIVALS if rival in rows[0]}
+    """One row's figures: ratios as geometric means, people in all, memory, lateness and faults at their worst."""
+    result = {name: mean([row[name] for row in rows]) for name in (*RIVALS, "best_known") if name in rows[0]}
     result |= {"gap": mean([1 + row["gap"] for row in rows]) - 1, "optimal": sum(row["optimal"] for row in rows), "problems": len(rows)}
-    return result | {key: max(row[key] for row in rows) for key in ("memory_mb", "late_s", "faults", "first_plan_s")}
-
-
-def table(figures: dict[str, dict[str, float]], budgets: dict[str, float], bars: int) -> str:
-    """The section of docs/benchmarks.md."""
-    versions = ", ".join(f"{name} {version(name)}" for name in ("ortools", "pyvrp", "numpy"))
-    lines = [
-        "## Solver",
-        "",
-        f"`make bench-solver`, {datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores.",
-        f"Python {platform.python_version()}, {versions}.",
-        "Problems of tests/bench/event_generator.py; each run on one core (L: two, the rivals by sectors); ratios are our cost over theirs",
-        f"(geometric mean). C is collection by small buses with up to 40 stops. {bars} bars missed.",
-        "",
-        "| row | problems | seconds | / OR-Tools | / PyVRP | proven gap | optimal | first plan s | memory MB | over the limit s |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for scale, row in figures.items():
-        ratios = [f"{row[rival]:.3f}" if rival in row else "-" for rival in RIVALS]
-        cells = [scale, f"{row['problems']:.0f}", f"{budgets[scale]:.0f}", *ratios, f"{100 * row['gap']:.1f} %", f"{row['optimal']:.0f}"]
-        cells.append(f"{row['first_plan_s']:.2f}")
-        lines.append("| " + " | ".join([*cells, f"{row['memory_mb']:.0f}", f"{row['late_s']:.2f}"]) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def write_section(text: str) -> None:
-    """Replaces the solver's section of docs/benchmarks.md and leaves the others alone."""
-    page = ROOT / "docs" / "benchmarks.md"
-    old = page.read_text() if page.exists() else "# Benchmarks\n"
-    before, _, rest = old.partition("## Solver\n")
-    _, found, after = rest.partition("\n## ")
-    page.write_text(before.rstrip() + "\n\n" + text + (f"\n## {after}" if found else ""))
+    result |= {key: sum(row[key] for row in rows) for key in ("people", "waiting")}
+    return result | {key: max(row[key] for row in rows) for key in ("memory_mb", "late_s", "faults", "first_plan_s", "fewer_people")}
 
 
 def main(arguments: list[str]) -> int:
@@ -154,18 +140,17 @@ def main(arguments: list[str]) -> int:
         for name in ROWS if given.all else given.rows.split(","):
             row = ROWS[name]
             seeds = [int(seed) for seed in given.seeds.split(",")][: row.seeds]
-            files = given.problems or [generated(Path(folder), row.scale, seed) for seed in seeds]
-            mine = [file.resolve() for file in files if file.stem.removeprefix("bench-").startswith(row.scale)]
+            files = given.problems or made_for(row, Path(folder), seeds)
+            mine = [file.resolve() for file in files if file.stem.removeprefix("bench-").startswith(f"{row.scale}-")]
             if mine:
                 budgets[name] = given.seconds or row.seconds
                 figures[name] = summary([compare(row, file, budgets[name]) for file in mine])
     missed = [miss for name, found in figures.items() for miss in missed_bars(name, found)]
-    section = table(figures, budgets, len(missed))
-    print(section)
+    text = section(figures, budgets, missed)
+    print(text)
     if not given.no_write:
-        write_section(section)
-    print(json.dumps({"figures": figures, "budget_s": budgets, "missed": missed}))
-    return int(bool(missed))
+        write_section("Solver", text)
+    return finish({"figures": figures, "budget_s": budgets}, missed)
 
 
 def missed_bars(name: str, found: dict[str, float]) -> list[str]:
@@ -174,11 +159,17 @@ def missed_bars(name: str, found: dict[str, float]) -> list[str]:
     return [f"{name} {figure} {found[figure]:.4g} > {most:g}" for figure, most in bars.items() if figure in found and found[figure] > most]
 
 
-def generated(folder: Path, scale: str, seed: int) -> Path:
-    """Writes a problem of our own generator to a file."""
-    path = folder / f"bench-{scale}-{seed}.json"
-    path.write_bytes(msgspec.json.encode(event_problem(scale, seed)))
-    return path
+def made_for(row: Row, folder: Path, seeds: list[int]) -> list[Path]:
+    """The problems of a row as files."""
+    if row.public is not None:
+        made = {f"H{row.public}-{fleet}": hfvrp_problem(row.public, fleet) for fleet in ("limited", "free")}
+    elif row.scale.endswith("F"):
+        made = {f"bench-{row.scale}-{seed}": with_every_rule(event_problem(row.scale[0], seed), seed) for seed in seeds}
+    else:
+        made = {f"bench-{row.scale}-{seed}": event_problem(row.scale, seed) for seed in seeds}
+    for name, problem in made.items():
+        (folder / f"{name}.json").write_bytes(msgspec.json.encode(problem))
+    return [folder / f"{name}.json" for name in made]
 
 
 if __name__ == "__main__":

@@ -1,15 +1,16 @@
-"""One solver on one problem file in a process of its own: `python -m tests.bench.solver_rivals WHO problem.json SECONDS plan.json`.
+"""One solver on one problem file in a process of its own: `python -m tests.bench.solver_rivals WHO problem.json SECONDS plan.json CORES`.
 
 WHO is busload, ortools (plain routing: PATH_CHEAPEST_ARC and guided local search), pyvrp, or one of the last two with `-sectors`
-(two_phase.py); they get boarding groups of at most 16 seats, on which they are exact for plain problems. Prints one JSON object:
-cost, gap, bound, status, persons, seconds, seconds to the first plan, peak memory of all processes together in MB, faults by the
-independent checker.
+(two_phase.py); rival_vroom.py adds VROOM. They get boarding groups of at most 16 seats, on which they are exact for plain problems.
+Prints one JSON object: cost, gap, bound, status, persons, seconds, seconds to the first plan, peak memory of all processes together
+in MB, faults by the independent checker.
 """
 
 import json
 import resource
 import sys
 import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from solver.draft import Draft, Duty, make_duty, needed_stops
 from solver.instance import Instance, Ints
 from solver.routing import Group, boarding_groups, route, whole_fleet
 from solver.writing import write_plan
-from tests.bench.two_phase import answer_in_parts
+from tests.bench.two_phase import Answer, answer_in_parts
 
 
 def by_ortools(gate: Gate, seconds: float) -> Draft:
@@ -53,7 +54,7 @@ def by_pyvrp(gate: Gate, seconds: float) -> Draft:
     clients = [pyvrp.Client(location=i + 1, delivery=[group.seats, group.wheels], tw_late=limits[i]) for i, group in enumerate(groups)]
     kinds, tables, level = [], list[Ints](), dict[tuple[int, int], int]()
     for k, klass in enumerate(instance.classes):
-        reach = max(0, min(instance.arrive_s - klass.from_s, klass.to_s - instance.leave_s))
+        reach = reach_s(instance, k)
         prices = klass.hire.per_km, klass.hire.per_h
         if prices not in level:
             level[prices] = len(tables)
@@ -81,23 +82,34 @@ def by_pyvrp(gate: Gate, seconds: float) -> Draft:
         duration_matrices=[secs] * len(tables),
     )
     result = pyvrp.solve(data, stop=MaxRuntime(max(0.1, seconds - (time.monotonic() - started))), seed=1, display=False)
-    duties: list[Duty] = []
-    for run in result.best.routes() if result.is_feasible() else ():
-        riders = [groups[visit.idx] for visit in run if visit.is_client()]
+    routes = result.best.routes() if result.is_feasible() else ()
+    return draft_of(gate, [(run.vehicle_type(), [groups[visit.idx] for visit in run if visit.is_client()]) for run in routes])
+
+
+def reach_s(instance: Instance, k: int) -> int:
+    """How long a leg of a class may take: its vehicles are available from and until so many seconds around the event."""
+    klass = instance.classes[k]
+    return max(0, min(instance.arrive_s - klass.from_s, klass.to_s - instance.leave_s))
+
+
+def draft_of(gate: Gate, routes: Iterable[tuple[int, list[Group]]]) -> Draft:
+    """A rival's routes (class, groups from the venue outwards), priced by our own pricing; who is on none that holds is seated greedily."""
+    instance, duties = gate.instance, list[Duty]()
+    for k, riders in routes:
         parties = [party for group in riders for party in group.parties]
         order = tuple(dict.fromkeys(group.stop for group in riders))
         out, back = needed_stops(instance, parties)
-        made = make_duty(instance, run.vehicle_type(), tuple(s for s in order if s in out), tuple(s for s in order if s in back), parties)
+        made = make_duty(instance, k, tuple(s for s in order if s in out), tuple(s for s in order if s in back), parties)
         if not isinstance(made, str):
             duties.append(made)
     seated = {party for duty in duties for party in duty.parties}
     return admit(gate, duties, [party for party in range(len(instance.riders)) if party not in seated])
 
 
-RIVALS = {"ortools": by_ortools, "pyvrp": by_pyvrp}
+RIVALS: dict[str, Answer] = {"ortools": by_ortools, "pyvrp": by_pyvrp}
 
 
-def run(who: str, source: Path, seconds: float, out: Path, threads: int) -> dict[str, object]:
+def run(who: str, source: Path, seconds: float, out: Path, threads: int, rivals: Mapping[str, Answer]) -> dict[str, object]:
     """Solves, checks and measures."""
     problem = solver.load_problem(source)
     started = time.monotonic()
@@ -106,10 +118,10 @@ def run(who: str, source: Path, seconds: float, out: Path, threads: int) -> dict
         result = solver.solve(problem, solver.TimeLimit(seconds), seed=1, threads=threads)
         plan, first_s = result.plan, result.history[0].seconds
     elif who.endswith("-sectors"):
-        plan = answer_in_parts(RIVALS[who.removesuffix("-sectors")], problem, seconds, threads)
+        plan = answer_in_parts(rivals[who.removesuffix("-sectors")], problem, seconds, threads)
     else:
         gate = Gate(Instance(problem))
-        draft = RIVALS[who](gate, seconds)
+        draft = rivals[who](gate, seconds)
         plan = write_plan(gate, draft, bound=None, optimal=False, seconds=0.0)
     took = time.monotonic() - started
     out.write_bytes(solver.encode_plan(plan))
@@ -128,6 +140,11 @@ def run(who: str, source: Path, seconds: float, out: Path, threads: int) -> dict
     }
 
 
+def main(arguments: list[str], rivals: Mapping[str, Answer]) -> None:
+    """WHO problem.json SECONDS plan.json CORES."""
+    who, problem_file, limit, plan_file, cores = arguments
+    print(json.dumps(run(who, Path(problem_file), float(limit), Path(plan_file), int(cores), rivals)))
+
+
 if __name__ == "__main__":
-    name, problem_file, limit, plan_file, cores = sys.argv[1:6]
-    print(json.dumps(run(name, Path(problem_file), float(limit), Path(plan_file), int(cores))))
+    main(sys.argv[1:], RIVALS)

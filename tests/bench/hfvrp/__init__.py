@@ -1,0 +1,1 @@
+"""Public problems with mixed fleets, as busload.problem/1."""
