@@ -70,7 +70,7 @@ soak-money: $(READY) ## Charge and refund thousands while workers are killed and
 bench-march: $(READY) ## Sell, charge and dispatch a whole march: 48,000 pledges over 200 origins (ARGS="--scale M" is a small one)
 	@$(BIN)/python -m tests.bench.march $(ARGS)
 
-simulate: $(READY) ## Play seeds of the simulation of the whole service (ARGS="--seed 123", ARGS="--seeds 1-1000")
+simulate: $(READY) ## Play seeds of the simulation of the whole service (ARGS="--seed 123", ARGS="--seeds 1-1000", ARGS="--mutations")
 	@$(BIN)/python -m tests.simulation $(ARGS)
 
 bench-pledges: $(READY) ## Measure pledges on one hot trip beside an empty route and a one-statement rival (ARGS="--steady-seconds 20")
