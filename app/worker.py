@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import msgspec
 from jinja2 import Environment
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
@@ -19,7 +18,7 @@ from pgqueuer.qm import QueueManager
 from pgqueuer.queries import Queries
 
 from app.core.clock import ClocksDisagree, trust_clock
-from app.core.database import Pool, open_pool, transaction
+from app.core.database import DATABASE_LOST, Pool, open_pool, transaction
 from app.core.log import logger, set_up_logging
 from app.core.timers import Timer, claim_due, mark_failed, mark_fired
 from app.domain.dispatch.travel import TravelTimes, travel_times
@@ -171,7 +170,7 @@ async def repeat(every_s: float, stop: asyncio.Event, name: str, step: Callable[
     while not stop.is_set():
         try:
             await step()
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, GatewayError) as error:
+        except (*DATABASE_LOST, GatewayError) as error:
             log.warning("worker.step_failed", step=name, error=type(error).__name__)
         except ClocksDisagree as error:
             log.error("worker.clocks_disagree", step=name, detail=str(error))  # noqa: TRY400  nobody needs to know where it was noticed
@@ -199,7 +198,7 @@ class JobQueries(Queries):
         """Puts a job back; where that fails it stays picked without a heartbeat, and somebody picks it again."""
         try:
             await super().retry_job(*args, **more)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except DATABASE_LOST as error:
             log.warning("worker.job_not_put_back", error=type(error).__name__)
 
 

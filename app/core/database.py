@@ -27,6 +27,8 @@ STATEMENT_TIMEOUT_MS = 30_000
 CLIENT_CHECK_MS = 2_000  # the server drops a statement nobody waits for any more
 SILENCE_S = 38.0
 """How long a statement may go unanswered: the server itself gives up after STATEMENT_TIMEOUT_MS, so beyond that nobody is there."""
+DATABASE_LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What talking to a database may raise that is away, broken or busy; the last is what a connection cut off in mid-air leaves in asyncpg."""
 BUILTIN_TYPES = (bytes, datetime, date, UUID)
 
 
@@ -131,7 +133,7 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
         try:
             yield conn
         except BaseException:
-            with suppress(OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError):  # a lost connection has rolled back
+            with suppress(*DATABASE_LOST):  # a lost connection has rolled back
                 await opened.rollback()
             raise
         await opened.commit()

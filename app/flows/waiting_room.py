@@ -10,9 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
-import asyncpg
-
-from app.core.database import Pool
+from app.core.database import DATABASE_LOST, Pool
 from app.core.errors import WaitingRoom
 from app.core.log import logger
 from app.core.together import Together
@@ -105,7 +103,7 @@ class WaitingRooms:
                 await self._look(trip_id, int(owed) if wait_s < LIMIT_S else 0)
                 if trip_id not in self._lines and wait_s == 0:
                     return
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except DATABASE_LOST as error:
             log.warning("waiting_room.pace_lost", error=type(error).__name__)  # the next request sets it going again
         finally:
             self._pacers.pop(trip_id, None)

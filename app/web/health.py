@@ -5,14 +5,13 @@ import hmac
 import time
 from typing import Any
 
-import asyncpg
 from litestar import MediaType, Request, Response, get
 from litestar.di import NamedDependency
 from litestar.enums import ScopeType
 from litestar.types import Message, Scope
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from app.core.database import Pool
+from app.core.database import DATABASE_LOST, Pool
 from app.core.errors import NotFound
 from app.web.actors import bearer_token
 from app.web.rate_limits import client_host, is_loopback
@@ -65,7 +64,7 @@ async def readyz(pool: NamedDependency[Pool]) -> Response[str]:
     try:
         async with asyncio.timeout(READY_TIMEOUT_S), pool.acquire() as conn:
             await conn.fetchval("SELECT busload_now()")
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except DATABASE_LOST:
         return Response("the database does not answer or is not migrated", status_code=503, media_type=MediaType.TEXT)
     return Response("ok", media_type=MediaType.TEXT)
 

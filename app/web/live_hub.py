@@ -7,9 +7,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from uuid import UUID
 
-import asyncpg
-
-from app.core.database import Connection, Pool
+from app.core.database import DATABASE_LOST, Connection, Pool
 from app.core.live import CHANNEL, read_news
 from app.core.log import logger
 from app.web.live_subjects import Read, Subject, Watcher
@@ -67,7 +65,7 @@ class LiveHub:
                     finally:
                         if not conn.is_closed():
                             await conn.remove_listener(CHANNEL, self._on_news)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except DATABASE_LOST as error:
                 log.warning("live.listen_failed", error=type(error).__name__)
                 await asyncio.sleep(RECONNECT_S)
 

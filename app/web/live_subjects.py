@@ -4,8 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-import asyncpg
-
+from app.core.database import DATABASE_LOST
 from app.core.log import logger
 
 log = logger(__name__)
@@ -59,7 +58,7 @@ class Subject:
             begin_s = time.monotonic()
             try:
                 self.latest = await self._read()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except DATABASE_LOST as error:
                 log.warning("live.read_failed", error=type(error).__name__)
                 self.news.set()
                 await asyncio.sleep(RETRY_S)

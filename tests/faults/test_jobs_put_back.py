@@ -1,16 +1,25 @@
 """A job that fails while the database refuses to take it back is done later all the same, and a timer fired too early fires again."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
-from app.core.database import transaction
+import asyncpg
+import pytest
+from pgqueuer.models import Job
+from pgqueuer.types import JobId
+
+from app.core.database import DATABASE_LOST, transaction
 from app.core.jobs import enqueue_for
 from app.core.timers import claim_due, is_set, mark_fired
-from app.worker import Wiring, run_queue
+from app.web.problems import EXCEPTION_HANDLERS
+from app.worker import JobQueries, Wiring, run_queue
 from tests.support.service import Service
 from tests.support.waiting import wait_until_async
 
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+CUT_OFF = (asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.ConnectionDoesNotExistError, ConnectionResetError)
 REFUSES = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = '53100'; END $$;
 CREATE TRIGGER refuse BEFORE UPDATE ON pgqueuer FOR EACH ROW WHEN (OLD.status = 'picked' AND NEW.status = 'queued')
@@ -63,3 +72,30 @@ async def test_a_hold_asked_for_by_a_clock_that_was_ahead_still_ends_when_it_is_
     await service.jump(ahead)
     await service.sweep()
     assert (await service.show(placed))["state"] == "lapsed"
+
+
+class CutOff:
+    """A driver whose connection is cut off in mid-air."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __getattr__(self, name: str) -> Any:
+        async def fail(*_: object, **__: object) -> None:
+            raise self.error
+
+        return fail
+
+
+@pytest.mark.parametrize("error", [asyncpg.InternalClientError("release() called on a free connection holder"), ConnectionResetError()])
+async def test_a_job_that_cannot_be_put_back_because_its_connection_was_cut_off_is_not_held(error: Exception) -> None:
+    job = Job(
+        id=JobId(1), priority=0, created=NOW, updated=NOW, heartbeat=NOW, execute_after=NOW, status="picked", entrypoint="charge_payment",
+        payload=None, queue_manager_id=uuid4(), headers=None,
+    )  # fmt: skip
+    await JobQueries(CutOff(error)).retry_job(job, timedelta(seconds=1), None)  # type: ignore[arg-type]
+
+
+def test_a_request_whose_connection_was_cut_off_is_told_to_come_again() -> None:
+    assert all(any(issubclass(kind, known) for known in EXCEPTION_HANDLERS if known is not Exception) for kind in CUT_OFF)
+    assert all(issubclass(kind, DATABASE_LOST) for kind in CUT_OFF)

@@ -9,13 +9,13 @@ from uuid import uuid4
 import asyncpg
 import httpx
 
-from app.core.database import set_up_connection
+from app.core.database import DATABASE_LOST, set_up_connection
 from app.domain.notifications.service import queue_mail
 from app.stage.private_stack import PrivateStack
 
 POLL_S = 0.05
 ANSWER_S = 5.0
-FAILURES_MEANWHILE = (OSError, TimeoutError, httpx.HTTPError, asyncpg.PostgresError, asyncpg.InterfaceError)
+FAILURES_MEANWHILE = (*DATABASE_LOST, httpx.HTTPError)
 
 
 async def works_again(stack: PrivateStack, deadline: float) -> str | None:
