@@ -17,7 +17,7 @@ from tests.support.server import session_server
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("app", "solver", "migrations", "tests")
-FIRST = 40
+ROUNDS = (10, 40)
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,16 +30,24 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def play_mutants(mutations: Sequence[Mutation], seeds: Sequence[int], *, jobs: int) -> Iterator[Finding]:
-    """One mutation after the other, each in a copy of its own on one database server; the later seeds only when the first find nothing."""
+    """One mutation after the other, each in a copy of its own on one server; more seeds only where the ones before find nothing."""
     with session_server() as server:
         for mutation in mutations:
             with tempfile.TemporaryDirectory(prefix="busload-mutant-") as folder:
                 copy_tree(Path(folder), mutation)
-                found = play_copy(Path(folder), mutation, seeds[:FIRST], server=server, jobs=jobs)
-                if not found.found and seeds[FIRST:]:
-                    later = play_copy(Path(folder), mutation, seeds[FIRST:], server=server, jobs=jobs)
-                    found = replace(later, played=found.played + later.played)
-                yield found
+                played = 0
+                for some in rounds_of(seeds):
+                    found = play_copy(Path(folder), mutation, some, server=server, jobs=jobs)
+                    played += found.played
+                    if found.found:
+                        break
+                yield replace(found, played=played)
+
+
+def rounds_of(seeds: Sequence[int]) -> list[Sequence[int]]:
+    """A few seeds, some more, and all others."""
+    rounds = seeds[: ROUNDS[0]], seeds[ROUNDS[0] : ROUNDS[1]], seeds[ROUNDS[1] :]
+    return [some for some in rounds if some]
 
 
 def copy_tree(folder: Path, mutation: Mutation) -> None:
