@@ -99,6 +99,17 @@ def test_a_resolve_tells_what_keeping_its_promises_costs_at_least(*, full: bool)
     assert max(kept, again.plan.bound_minor) <= again.kept_bound_minor <= again.plan.cost_minor
 
 
+def test_a_joined_plan_gets_its_bound_afterwards() -> None:
+    told = problem(21, full=False, stops=8, vehicles=9)
+    plan = solver.solve(told, solver.IterationLimit(20), seed=1).plan
+    blank = change(plan, bound_minor=None, gap=None)
+    kept = frozenset(duty.vehicle for duty in plan.duties[:2])
+    plain, keeping = (solver.lower_bound(told, blank, time_limit_s=60, kept=vehicles) for vehicles in (frozenset[str](), kept))
+    assert plain is not None
+    assert keeping is not None
+    assert 0 < plain <= keeping <= plan.cost_minor
+
+
 def test_where_every_duty_is_kept_and_nobody_waits_the_bound_is_the_cost() -> None:
     told = problem(21, full=False, stops=8, vehicles=9)
     plan = solver.solve(told, solver.IterationLimit(20), seed=1).plan
