@@ -21,6 +21,7 @@ PROBLEM_JSON = "application/problem+json"
 FIELD_PATH = re.compile(r"`\$\.?([^`]*)`$")
 UNKNOWN_FIELD = re.compile(r"unknown field `([^`]+)`")
 MISSING_FIELD = re.compile(r"missing required field `([^`]+)`")
+MISSING_PARAMETER = re.compile(r"Missing required \w+ parameter '([^']+)'")
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
@@ -74,6 +75,8 @@ def on_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Response[An
 def on_validation(request: Request[Any, Any, Any], error: ValidationException) -> Response[Any]:
     """Input that does not fit the shape: names the field, and tells an unknown field from a wrong one."""
     errors = tuple(field_error(item) for item in error.extra or [] if isinstance(item, dict))
+    if not errors and (missing := MISSING_PARAMETER.match(error.detail)):  # Litestar says which only in its sentence
+        errors = (FieldError(field=missing[1], message=f"`{missing[1]}` is missing; please send it."),)
     unknown = any("not a known field" in item.message for item in errors)
     code = "unknown_field" if unknown else "invalid_input"
     detail = errors[0].message if errors else "The request does not have the expected form; the API description shows it."

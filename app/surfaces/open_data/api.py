@@ -1,16 +1,16 @@
 """JSON-LD of events, site map, robots and oEmbed."""
 
 from html import escape
-from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from typing import Annotated, Any
+from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 from xml.sax.saxutils import escape as xml_escape
 
 from litestar import MediaType, Response, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from app.core.database import Connection, Pool
-from app.core.errors import NotFound, Refusal
+from app.core.errors import Invalid, NotFound, Refusal
 from app.domain.events import store as events
 from app.domain.events.model import Event
 from app.domain.partners import store as partners
@@ -21,6 +21,7 @@ from app.surfaces.open_data.structured import event_data
 HOUR_S = 3_600
 MAX_SITEMAP_EVENTS = 5_000
 FRAME_WIDTH, FRAME_HEIGHT = 600, 500
+Size = Annotated[int, QueryParameter(required=False, ge=1, description="Pixels; at most what our frame needs is used.")]
 CLOSED_TO_ROBOTS = ("/api/", "/p/", "/receipts/", "/t/", "/d/", "/sign-in", "/demo/", "/partner", "/operator", "/organiser", "/driver")
 
 
@@ -80,13 +81,13 @@ async def embed(
     pool: NamedDependency[Pool],
     settings: NamedDependency[Settings],
     format: FromQuery[str] = "json",
-    maxwidth: FromQuery[int] = FRAME_WIDTH,
-    maxheight: FromQuery[int] = FRAME_HEIGHT,
+    maxwidth: Size = FRAME_WIDTH,
+    maxheight: Size = FRAME_HEIGHT,
 ) -> Response[dict[str, Any]]:
     """oEmbed 1.0 for an event's page. With `?via=KEY` in the page's address it is the framed widget, else a link."""
     if format != "json":
         raise FormatNotOffered("Ask for format=json.")
-    parts = urlsplit(url)
+    parts = parts_of(url)
     code = parts.path.removeprefix("/e/")
     if f"{parts.scheme}://{parts.netloc}" != settings.base_url or not parts.path.startswith("/e/") or "/" in code:
         raise NotFound(f"Only event pages can be embedded: {settings.base_url}/e/CODE.", code="unknown_event")
@@ -98,6 +99,14 @@ async def embed(
     return Response(
         embed_answer(event, public_key if is_framed else None, settings.base_url, min(maxwidth, FRAME_WIDTH), min(maxheight, FRAME_HEIGHT))
     )
+
+
+def parts_of(url: str) -> SplitResult:
+    """An address taken apart; Invalid for what is none, such as `http://[`."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise Invalid.field("url", "This is no address. Send the address of an event's page, percent-encoded.") from None
 
 
 def embed_answer(event: Event, key: str | None, base_url: str, width: int, height: int) -> dict[str, Any]:

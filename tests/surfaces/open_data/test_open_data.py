@@ -5,6 +5,8 @@ import re
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import pytest
+
 from app.core.ids import new_id, public_code
 from app.domain.partners.model import Partner
 from app.domain.partners.store import add_key, add_partner
@@ -71,6 +73,19 @@ async def test_an_event_page_is_embedded_as_a_frame_with_a_key_and_as_a_link_wit
     assert (await service.http.get("/oembed", params={"url": event["url"]})).json()["type"] == "link"
     assert (await service.http.get("/oembed", params={"url": f"https://evil.example/e/{event['code']}"})).status_code == 404
     assert (await service.http.get("/oembed", params={"url": event["url"], "format": "xml"})).status_code == 501
+
+
+@pytest.mark.parametrize(("name", "value"), [("url", "http://["), ("maxwidth", "-1"), ("maxheight", "0"), ("maxwidth", "9" * 40)])
+async def test_what_cannot_be_embedded_is_refused_by_its_field(service: Service, name: str, value: str) -> None:
+    event = await service.event()
+    answer = await service.http.get("/oembed", params={"url": event["url"], name: value})
+    if value.startswith("9"):
+        assert answer.json()["type"] == "link", "as wide as anybody has room"
+    else:
+        assert answer.status_code == 422, answer.text
+        assert answer.json()["errors"][0]["field"] == name
+    missing = await service.http.get("/oembed")
+    assert (missing.status_code, missing.json()["errors"][0]["field"]) == (422, "url")
 
 
 async def test_the_api_is_described_in_openapi_31_with_names_as_promised(service: Service) -> None:
