@@ -10,12 +10,12 @@ import msgspec
 
 from app.core.ids import derived_token, new_id
 from app.domain.accounts.model import Role
-from app.domain.dispatch.model import OfferState
+from app.domain.dispatch.model import Offer, OfferState
 from app.domain.fleet.model import Driver
 from app.domain.fleet.store import add_driver
 from app.flows.answer_offer import accept_offer
 from app.flows.close_booking import dispatch_event
-from tests.support.dispatch_world import add_party, build_world, offers_in, plan_once
+from tests.support.dispatch_world import World, add_party, build_world, offers_in, plan_once
 from tests.support.service import SECRET, signed_in, trip_wish
 from tests.surfaces.access import ACCESS
 from tests.surfaces.house import House
@@ -36,13 +36,16 @@ class Welcome(msgspec.Struct, frozen=True, kw_only=True):
         """What ends something comes last."""
         return any(word in operation for word in LAST), operation
 
+    def client(self, operation: str) -> httpx.AsyncClient:
+        """One of those whom the authorization test lets in."""
+        let_in = ACCESS[route_of(operation)]
+        return self.house.clients["anonymous" if "*" in let_in else min(let_in)]
+
     async def call(self, operation: str) -> httpx.Response:
         """One call by its owner."""
-        route = next(one for one in ACCESS if plain_route(one) == operation)
+        route, client = route_of(operation), self.client(operation)
         own = self.calls.get(operation, {})
         house = msgspec.structs.replace(self.house, paths=self.house.paths | own.get("paths", {}))
-        let_in = ACCESS[route]
-        client = house.clients["anonymous" if "*" in let_in else min(let_in)]
         body = own.get("body", json_bodies(house).get(route))
         if operation == COVER:
             shown = (await house.service.organiser.get(f"/api/events/{house.paths['event_id']}/payouts")).text
@@ -60,6 +63,11 @@ class Welcome(msgspec.Struct, frozen=True, kw_only=True):
         told = httpx.Response(answer.status_code, headers=answer.headers, content=first, request=answer.request)
         told.elapsed = answer.elapsed
         return told
+
+
+def route_of(operation: str) -> str:
+    """The application's pattern of an operation of the document."""
+    return next(one for one in ACCESS if plain_route(one) == operation)
 
 
 def plain_route(route: str) -> str:
@@ -124,37 +132,61 @@ async def selling(house: House) -> dict[str, dict[str, Any]]:
     }  # fmt: skip
 
 
-async def dispatching(house: House) -> dict[str, dict[str, Any]]:
-    """Two events that are planned: one with offers out, one whose fares do not carry its plan."""
+class OffersOut(msgspec.Struct, frozen=True, kw_only=True):
+    """Planned events with an offer each, the last one accepted; one whose fares lack `missing_minor`; who may answer, by operator."""
+
+    events: list[World]
+    offers: list[Offer]
+    poor: World
+    missing_minor: int
+    tokens: dict[UUID, str]
+    driver_id: UUID
+
+    def asked(self, number: int) -> dict[str, Any]:
+        """The offer of an event, called by its operator."""
+        offer = self.offers[number]
+        return {"paths": {"offer_id": str(offer.id)}, "token": self.tokens[offer.operator_id]}
+
+
+async def send_offers_out(house: House, count: int) -> OffersOut:
+    """Plans `count` events and the poor one; accepts the last one's offer and gives its operator a driver."""
     pool = house.service.pool
     async with pool.acquire() as conn:
-        sent = [await build_world(conn, price_minor=89_000) for _ in range(3)]
+        sent = [await build_world(conn, price_minor=89_000) for _ in range(count)]
         poor = await build_world(conn, price_minor=100)
         for world in (*sent, poor):
             await add_party(conn, world, "baltimore", seats=8, price_minor=100 if world is poor else 89_000)
     for world in (*sent[::-1], poor):
         await dispatch_event(pool, world.event_id, actor="organiser")
         await plan_once(pool, world)
-        if world is sent[2]:  # first, so that the others are planned without its bus
+        if world is sent[-1]:  # first, so that the others are planned without its bus
             [mine] = await offers_in(pool, world, OfferState.SENT)
             await accept_offer(pool, mine.id, actor="operator")
     missing = await pool.fetchval("SELECT max(shortfall_minor) FROM plans WHERE event_id = $1 AND needs_approval", poor.event_id)
-    offers = [(await offers_in(pool, world, OfferState.SENT))[0] for world in sent[:2]] + [mine]
+    offers = [(await offers_in(pool, world, OfferState.SENT))[0] for world in sent[:-1]] + [mine]
     tokens = {
         one.operator_id: await signed_in(pool, f"{one.operator_id}@well.example", Role.OPERATOR, operator_id=one.operator_id)
         for one in offers
     }
-    asked = [{"paths": {"offer_id": str(one.id)}, "token": tokens[one.operator_id]} for one in offers]
     driver = Driver(id=new_id(), operator_id=mine.operator_id, name="Dee", email="dee@well.example", phone="", active=True)
     async with pool.acquire() as conn:
         await add_driver(conn, driver)
+    return OffersOut(events=sent, offers=offers, poor=poor, missing_minor=missing, tokens=tokens, driver_id=driver.id)
+
+
+async def dispatching(house: House) -> dict[str, dict[str, Any]]:
+    """Two events that are planned: one with offers out, one whose fares do not carry its plan."""
+    out = await send_offers_out(house, 3)
+    mine = out.offers[-1]
     return {
-        "POST /api/operator/offers/{offer_id}/accept": asked[0],
-        "POST /api/operator/offers/{offer_id}/decline": asked[1],
-        "POST /api/operator/offers/{offer_id}/pull-out": asked[2],
+        "POST /api/operator/offers/{offer_id}/accept": out.asked(0),
+        "POST /api/operator/offers/{offer_id}/decline": out.asked(1),
+        "POST /api/operator/offers/{offer_id}/pull-out": out.asked(2),
         "POST /api/operator/duties/{duty_id}/drivers": {
-            "paths": {"duty_id": str(mine.duty_id)}, "token": tokens[mine.operator_id], "body": {"driver_id": str(driver.id)},
+            "paths": {"duty_id": str(mine.duty_id)}, "token": out.tokens[mine.operator_id], "body": {"driver_id": str(out.driver_id)},
         },
-        "POST /api/events/{event_id}/dispatch": {"paths": {"event_id": str(sent[0].event_id)}},
-        "POST /api/events/{event_id}/shortfall/approve": {"paths": {"event_id": str(poor.event_id)}, "body": {"shortfall_minor": missing}},
+        "POST /api/events/{event_id}/dispatch": {"paths": {"event_id": str(out.events[0].event_id)}},
+        "POST /api/events/{event_id}/shortfall/approve": {
+            "paths": {"event_id": str(out.poor.event_id)}, "body": {"shortfall_minor": out.missing_minor},
+        },
     }  # fmt: skip
