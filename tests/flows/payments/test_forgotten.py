@@ -26,7 +26,7 @@ async def test_a_charge_whose_job_was_lost_is_remembered_within_the_hour_and_mad
     assert await service.work("charge_payment") == 0, "nothing is asked for twice while it may still wait its turn"
     await service.jump(timedelta(minutes=61))
     await sweep(service.wiring)
-    await sweep(service.wiring)
+    await service.sweep()
     await service.work("charge_payment")
     assert await states(service, placed) == ["succeeded"]
     assert len(await charges_at_stripe(service, placed)) == 1
