@@ -10,6 +10,7 @@ from uuid import uuid4
 import httpx
 import msgspec
 
+from app.stage.errors import StageError
 from app.stage.rehearsal.calling import Caller, Refused, until
 from app.stage.rehearsal.promises import PromisedPledge
 from app.stage.rehearsal.report import Notes
@@ -18,6 +19,7 @@ from app.stage.rehearsal.script import Pledger, Script, TripScript, event_body, 
 EXPIRES_IN = timedelta(seconds=60)
 LASTS = timedelta(days=14)
 FORGOTTEN = "unknown_pledge"
+NEWS_TIMEOUT_S = 180.0
 
 
 class OpenTrip(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,7 +153,13 @@ class Box:
             trips = await self.organiser.get(f"/api/organiser/events/{event_id}/trips")
             return all(trip["state"] != "open" or trip["held"] == 0 for trip in trips)
 
+        async def none_waiting_to_count() -> bool:
+            trips = await self.organiser.get(f"/api/organiser/events/{event_id}/trips")
+            return all(trip["held"] == 0 for trip in trips)
+
         await until(none_waiting_to_tip, "the last saved card to count")
+        with suppress(StageError):  # booking may close on those whose news is late: they are not charged
+            await until(none_waiting_to_count, "the last saved card to count", timeout_s=NEWS_TIMEOUT_S)
         await hurry()
         trips = await until(lambda: self.decided(event_id), "every trip to tip or expire")
         for trip in trips:

@@ -169,8 +169,8 @@ async def test_a_late_card_of_a_rider_who_pledged_again_is_forgotten_and_holds_n
 
 async def test_one_event_we_cannot_work_on_does_not_keep_later_ones_from_counting(service: Service) -> None:
     trip = await service.trip(await service.event())
-    broken, fine = (await service.pledge(trip)).json(), (await service.pledge(trip)).json()
-    for number, placed in enumerate((broken, fine)):
+    one, other = (await service.pledge(trip)).json(), (await service.pledge(trip)).json()
+    for number, placed in enumerate((one, other)):
         await hear_of(service, await complete(service, placed), f"evt_{number}")
     asked = iter([True, False])
 
@@ -179,9 +179,23 @@ async def test_one_event_we_cannot_work_on_does_not_keep_later_ones_from_countin
             raise ValueError("a bug of ours")
 
     assert await work_on_inbox(service.pool, gateway=between(service, "fetch_setup_session", break_once)) == 1
-    assert await state(service, fine) == "active"
+    assert sorted([await state(service, one), await state(service, other)]) == ["active", "pending_card"]
     assert await work_on_inbox(service.pool, gateway=service.stripe.gateway) == 1
-    assert await state(service, broken) == "active"
+    assert [await state(service, one), await state(service, other)] == ["active", "active"]
+
+
+async def test_stripe_is_asked_about_several_events_at_once(service: Service) -> None:
+    trip = await service.trip(await service.event())
+    for number in range(2):
+        await hear_of(service, await complete(service, (await service.pledge(trip)).json()), f"evt_{number}")
+    both_asked = asyncio.Barrier(2)
+
+    async def wait_for_the_other() -> None:
+        await both_asked.wait()
+
+    async with asyncio.timeout(30):  # asked one after another, neither would ever get its answer
+        assert await work_on_inbox(service.pool, gateway=between(service, "fetch_setup_session", wait_for_the_other)) == 2
+    assert await counters(service, trip) == ("open", 2, 0)
 
 
 async def test_news_of_card_pages_is_worked_on_before_news_of_charges(service: Service) -> None:
