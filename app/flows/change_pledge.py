@@ -26,6 +26,7 @@ from app.domain.pledges.waiting import check_line
 from app.domain.trips import store as trips
 from app.domain.trips.model import BOTH_LEGS, Trip, check_room, check_selling, price_for, tips
 from app.flows.confirm_trip import confirm_within
+from app.flows.same_holder import check_holder
 from app.flows.secure_pledge import over_card_cap
 from app.flows.wait_for_seats import read_kept_for_line
 
@@ -68,11 +69,12 @@ async def change_pledge(pool: Pool, pledge_id: UUID, wish: PledgeChange, *, acto
     """
     async with transaction(pool) as conn:
         await act_as(conn, actor, "changed by the rider")
-        trip_id = await pledges.find_trip_of(conn, pledge_id)
-        trip = await trips.lock_trip(conn, trip_id) if trip_id else None
-        if trip is None:
+        seen = await pledges.get_pledge(conn, pledge_id)
+        trip = await trips.lock_trip(conn, seen.trip_id) if seen else None
+        if seen is None or trip is None:
             raise NotFound("There is no such pledge.", code="unknown_pledge")
         pledge = await pledges.lock_pledge(conn, pledge_id)
+        check_holder(seen, pledge)
         event = await events.get_event(conn, trip.event_id)
         assert event is not None
         now = await busload_now(conn)

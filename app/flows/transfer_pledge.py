@@ -27,6 +27,7 @@ from app.domain.trips import store as trips
 from app.domain.trips.model import Trip, TripState
 from app.flows.issue_manifests import issue_manifests_within
 from app.flows.pledge_wish import MAX_NEEDS, MAX_PHONE
+from app.flows.same_holder import check_holder
 
 LIFETIME = timedelta(hours=48)
 BEFORE_DEPARTURE = frozenset({TripState.OPEN, TripState.CONFIRMED, TripState.ALLOCATED})
@@ -50,7 +51,9 @@ async def offer_transfer(pool: Pool, pledge_id: UUID, *, name: str, email: str, 
     transfer_id = new_id()
     async with transaction(pool) as conn:
         await act_as(conn, actor, "seats offered to somebody")
+        asked = await pledges.get_pledge(conn, pledge_id)
         event, trip, pledge = await lock_all(conn, pledge_id)
+        check_holder(asked or pledge, pledge)
         await check_transferable(conn, trip, pledge)
         if await pledges.find_live_addresses(conn, trip_id=trip.id, addresses=[normalise_email(email)]):
             raise Conflict(TAKEN, code="already_pledged")

@@ -19,6 +19,7 @@ from app.domain.trips import store as trips
 from app.domain.trips.model import Trip
 from app.flows.give_back import free_people, give_back_within
 from app.flows.leave_by_ladder import leave_by_ladder_within
+from app.flows.same_holder import check_holder
 from app.flows.seats_freed import free_seats_within
 from app.flows.tell_counts import tell_counts_within
 
@@ -67,6 +68,7 @@ async def lock_for_leaving(conn: Connection, pledge_id: UUID) -> tuple[Event, Tr
     assert event is not None
     assert trip is not None
     pledge = await pledges.lock_pledge(conn, pledge_id)
+    check_holder(seen, pledge)
     if freely and pledge.state not in {*LEAVES_FREELY, *ALREADY_OUT}:
         raise Conflict(
             "Your trip was confirmed this very moment, so its refund ladder applies now. Look at what comes back, and decide again.",

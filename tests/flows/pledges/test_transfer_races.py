@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import pytest
 import pytest_asyncio
 
 from app.core.database import Pool
@@ -15,8 +16,10 @@ from app.domain.pledges.model import Pledge
 from app.domain.pledges.store import find_by_token
 from app.domain.pledges.transfer_store import Transfer
 from app.flows.cancel_trip import cancel_trip
+from app.flows.change_pledge import PledgeChange, change_pledge
 from app.flows.collect_payment import retry_payment
 from app.flows.transfer_pledge import Accepted, accept_transfer, cancel_transfer, offer_transfer
+from app.flows.withdraw_pledge import withdraw_pledge
 from tests.support.paid_pledges import counted, fare_of, mailed, now, settle, violated
 from tests.support.races import LOCKS, Race, refusal, without
 from tests.support.server import ScratchDatabase
@@ -26,7 +29,7 @@ THEO, TINA = "theo@example.org", "tina@example.org"
 LINK_READ = "FROM transfers WHERE id = $1"
 SEATS_READ = "FROM pledges WHERE id = $1 FOR NO KEY UPDATE"
 STILL_OFFERED = without("AND t.state = 'offered'")
-Act = Callable[[Pool], Awaitable[Any]]
+Act = Callable[..., Awaitable[Any]]
 
 
 @pytest_asyncio.fixture
@@ -83,6 +86,41 @@ async def test_control_without_the_guarded_update_only_the_state_machine_stops_i
     answer, taken_back = await accepted_as_it_is_taken_back(pool, [STILL_OFFERED])
     assert isinstance(answer, asyncpg.CheckViolationError), "no refusal: the update let it through"
     assert taken_back is True
+
+
+async def accepted_as_its_giver_acts(pool: Pool, act: Act, off: Sequence[re.Pattern[str]] = ()) -> tuple[Pledge, object]:
+    """Somebody accepts seats while who gives them away has asked for something else with them, through the old link."""
+    pledge = await counted(pool, await on_sale(pool))
+    transfer = await offer(pool, pledge)
+    answer, other = await Race(pool, at=SEATS_READ, off=off).run(accepting(transfer), lambda giver: act(giver, pledge))
+    assert isinstance(answer, Accepted)
+    return await now(pool, pledge.id), other
+
+
+def leaves(pool: Pool, pledge: Pledge) -> Awaitable[Any]:
+    return withdraw_pledge(pool, pledge.id, actor="rider")
+
+
+def takes_fewer(pool: Pool, pledge: Pledge) -> Awaitable[Any]:
+    fewer = PledgeChange(stop_id=None, seats=None, wheelchairs=None, legs=("outbound",), needs=None)
+    return change_pledge(pool, pledge.id, fewer, actor="rider")
+
+
+def offers_elsewhere(pool: Pool, pledge: Pledge) -> Awaitable[Any]:
+    return offer(pool, pledge, TINA)
+
+
+@pytest.mark.parametrize("act", [leaves, takes_fewer, offers_elsewhere])
+async def test_who_has_just_given_seats_away_does_nothing_with_them_any_more(pool: Pool, act: Act) -> None:
+    pledge, other = await accepted_as_its_giver_acts(pool, act)
+    assert (pledge.state, pledge.email, len(pledge.legs), refusal(other)) == ("active", THEO, 2, "pledge_passed_on")
+    assert await violated(pool) == set()
+
+
+async def test_control_without_the_locks_seats_are_accepted_that_were_given_up(pool: Pool) -> None:
+    pledge, other = await accepted_as_its_giver_acts(pool, leaves, [LOCKS])
+    assert (pledge.state, pledge.email, refusal(other)) == ("withdrawn", THEO, None)
+    assert await mailed(pool, "transfer_accepted_to") == [THEO]
 
 
 async def accepted_as_the_trip_is_cancelled(pool: Pool, off: Sequence[re.Pattern[str]] = ()) -> Pledge:
