@@ -3,6 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from app.core.audit import act_as
 from app.core.clock import busload_now
 from app.core.database import Connection, Pool, transaction
@@ -72,9 +74,11 @@ async def take_card(conn: Connection, trip: Trip, pledge: Pledge, card: SavedCar
     """A verified card reaches a pledge: it counts, is re-admitted, replaces the card before, or is not needed any more."""
     if pledge.state is PledgeState.PENDING_CARD:
         return await count_pledge(conn, trip, pledge, card)
-    if pledge.state is PledgeState.LAPSED:
+    if await pledges.is_erased(conn, pledge.id):
+        card = msgspec.structs.replace(card, card_fingerprint=None, card_label="")  # nothing of whoever asked to be forgotten
+    elif pledge.state is PledgeState.LAPSED:
         return await readmit(conn, trip, pledge, card)
-    if pledge.state in SECURED:
+    elif pledge.state in SECURED:
         return await replace_card_within(conn, pledge, card)
     await pledges.set_card(conn, pledge.id, card)
     await enqueue_for(conn, "detach_card", [pledge.id])

@@ -73,6 +73,11 @@ async def lock_pledge(conn: Connection, pledge_id: UUID) -> Pledge:
     )
 
 
+async def is_erased(conn: Connection, pledge_id: UUID) -> bool:
+    """Whether the person who made a pledge was taken out of it."""
+    return bool(await conn.fetchval("SELECT erased_at IS NOT NULL FROM pledges WHERE id = $1", pledge_id))
+
+
 async def find_by_token(conn: Connection, token_hash: bytes) -> Pledge | None:
     """The pledge a manage token opens."""
     return await fetch_maybe(
