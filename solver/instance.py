@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from solver.problem import LEGS, Hire, Leg, Party, Problem, Rules, Vehicle
+from solver.problem import LEGS, Hire, Party, Problem, Rules, Vehicle
 
 Ints = NDArray[np.int64]
 Table = list[list[int]]
@@ -199,8 +199,3 @@ def rates_of(classes: list[VehicleClass], standby_s: int) -> Rates:
         break_after=column([k.rules.break_after_s for k in classes]),
         break_s=column([k.rules.break_s for k in classes]),
     )
-
-
-def outward_leg(leg: Leg) -> int:
-    """The number of a leg: OUTBOUND or RETURN."""
-    return LEGS.index(leg)

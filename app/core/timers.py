@@ -104,9 +104,3 @@ async def mark_failed(conn: Connection, timer: Timer, *, pause_s: float) -> None
         timer.due_at,
         pause_s,
     )
-
-
-async def seconds_to_next(conn: Connection) -> float | None:
-    """Seconds until the next timer is due (0 when one is overdue), None when there is none."""
-    left = await conn.fetchval("SELECT extract(epoch FROM min(due_at) - busload_now())::float8 FROM timers WHERE fired_at IS NULL")
-    return None if left is None else max(0.0, float(left))

@@ -5,8 +5,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment
-
 from app.core.money import minor_digits
 from app.web.status_labels import status_label, status_tone
 
@@ -175,8 +173,3 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "time_left": time_left,
     "zone_name": zone_name,
 }
-
-
-def install_filters(environment: Environment) -> None:
-    """Registers every filter here under its own name."""
-    environment.filters.update(FILTERS)

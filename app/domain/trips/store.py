@@ -128,11 +128,6 @@ async def add_trip_stop(conn: Connection, *, trip_id: UUID, stop_id: UUID, event
     )
 
 
-async def sells_from(conn: Connection, *, trip_id: UUID, stop_id: UUID) -> bool:
-    """Whether the stop belongs to the trip."""
-    return bool(await conn.fetchval("SELECT true FROM trip_stops WHERE trip_id = $1 AND stop_id = $2", trip_id, stop_id))
-
-
 async def add_confirmation(
     conn: Connection, *, trip_id: UUID, pledge_id: UUID | None, secured: int, minimum: int, deadline_at: datetime, decided_at: datetime
 ) -> None:

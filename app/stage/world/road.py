@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from app.core.database import transaction
-from app.core.ids import derived_token, new_id
+from app.core.ids import new_id
 from app.domain.dispatch.model import Duty, Offer, OfferState, Scope
 from app.domain.dispatch.store import crews, offers, plans
 from app.domain.fleet import store as fleet
@@ -13,7 +13,7 @@ from app.domain.manifests.model import Leg, Position, ridings
 from app.domain.manifests.passes import signing_key
 from app.flows.answer_offer import accept_offer
 from app.flows.approve_shortfall import approve_shortfall
-from app.flows.assign_driver import assign_driver, link_subject
+from app.flows.assign_driver import assign_driver
 from app.flows.check_in import NamedPerson, check_in
 from app.flows.close_manifest import close_manifest
 from app.flows.complete_duty import end_duty
@@ -65,14 +65,6 @@ async def crew(hands: Hands, duty: Duty) -> None:
     free = [driver for driver in drivers if driver.id not in busy]
     for seat, driver in zip(range(1, duty.drivers_needed + 1), free, strict=False):
         await assign_driver(hands.pool, duty.id, driver_id=driver.id, seat=seat, secret=hands.secret, actor="operator")
-
-
-async def driver_token(hands: Hands, duty: Duty) -> str | None:
-    """What opens a duty for its first driver; None when nobody drives it."""
-    async with transaction(hands.pool) as conn:
-        seats = await crews.list_crews(conn, [duty.id])
-        driver = await fleet.get_driver(conn, seats[0].driver_id) if seats else None
-    return derived_token(hands.secret, "driver", link_subject(duty, driver)) if driver else None
 
 
 async def board(hands: Hands, duty: Duty, leg: Leg, at: datetime, *, missing: int = 0) -> None:

@@ -31,11 +31,6 @@ def month_span(month: str | None) -> tuple[datetime, datetime]:
     return datetime(year, number, 1, tzinfo=UTC), datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC)
 
 
-def months_of(moments: Sequence[datetime]) -> list[str]:
-    """The months these moments fall into, the newest first."""
-    return sorted({f"{moment:%Y-%m}" for moment in moments}, reverse=True)
-
-
 async def read_statements(conn: Connection, operator_ids: Collection[UUID], *, month: str | None) -> list[StatementView]:
     """The statements of these operators' duties in a month (all without one), the newest first, at most 500."""
     since, until = month_span(month)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from app.core.database import Connection, fetch_all, fetch_maybe
+from app.core.database import Connection, fetch_all
 from app.domain.dispatch.model import Duty, DutyDraft, Plan, Scope
 
 
@@ -219,18 +219,4 @@ async def list_riders(conn: Connection, duty_ids: Sequence[UUID]) -> list[PartyR
         WHERE dp.duty_id = ANY($1) AND dp.left_at IS NULL ORDER BY dp.duty_id, dp.pledge_id
         """,
         list(duty_ids),
-    )
-
-
-async def get_plan(conn: Connection, plan_id: UUID) -> Plan | None:
-    """A plan by id."""
-    return await fetch_maybe(
-        conn,
-        Plan,
-        """
-        SELECT p.id, p.event_id, p.snapshot_id, p.scope, s.round, p.status, p.cost_minor, p.bound_minor, p.seconds, p.is_current,
-               p.needs_approval, p.shortfall_minor, p.approved_by, p.created_at
-        FROM plans p JOIN snapshots s ON s.id = p.snapshot_id WHERE p.id = $1
-        """,
-        plan_id,
     )
