@@ -72,6 +72,11 @@ async def export_pledge(pool: Pool, *, token: str) -> dict[str, Any]:
         return {"email": pledge.email, "exported_at": await busload_now(conn), "pledges": told["pledges"]}
 
 
+def token_of(secret: str, erasure_id: UUID) -> str:
+    """What a mail's link carries: the wish and a proof that we wrote it."""
+    return f"{erasure_id}.{derived_token(secret, PURPOSE, erasure_id)}"
+
+
 def wish_of(secret: str, token: str) -> UUID:
     """The wish of a link's token; NotFound for a forged one."""
     named, _, proof = token.partition(".")
