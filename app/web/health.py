@@ -9,7 +9,7 @@ from litestar import MediaType, Request, Response, get
 from litestar.di import NamedDependency
 from litestar.enums import ScopeType
 from litestar.types import Message, Scope
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from app.core.database import DATABASE_LOST, Pool
 from app.core.errors import NotFound
@@ -24,6 +24,7 @@ class Meters:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # processor time, memory, open files and how many there may be: what runs out first
         self.requests = Counter(
             "busload_requests_total", "Answers by route and status", ["method", "route", "status"], registry=self.registry
         )

@@ -116,6 +116,7 @@ async def test_metrics_are_for_this_machine_or_for_who_has_the_token(two: Two) -
     figures = await two.one.get("/metrics")
     assert figures.status_code == 200
     assert 'busload_requests_total{method="GET",route="/",status="200"}' in figures.text
+    assert "process_open_fds " in figures.text, "what runs out first"
     assert (await two.one.get("/metrics", headers=ELSEWHERE)).status_code == 404
     assert (await two.one.get("/metrics", headers={"x-forwarded-for": "127.0.0.1"})).status_code == 404, "a proxy speaks"
     async with web_process(two.database.dsn, metrics_token="secret") as http:
