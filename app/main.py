@@ -20,6 +20,7 @@ import app.surfaces
 from app.core.clock import Mark, read_mark
 from app.core.database import Pool, open_pool
 from app.core.log import set_up_logging
+from app.core.open_files import allow_many_files
 from app.domain.payments.gateway import PaymentGateway
 from app.domain.payments.stripe_gateway import StripeGateway
 from app.flows.pledge_queue import PledgeQueue, pledge_queue
@@ -171,6 +172,7 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
 def serve_app(application: Litestar, *, host: str, port: int) -> None:
     """Runs an application that was built for these settings."""
     settings: Settings = application.state.settings
+    allow_many_files()
     gc.collect()
     gc.freeze()  # routes and signatures live as long as the process: no collection needs to walk them again and again
     gc.set_threshold(*GC_THRESHOLDS)

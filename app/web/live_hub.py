@@ -8,14 +8,17 @@ from collections.abc import AsyncIterator
 from uuid import UUID
 
 from app.core.database import DATABASE_LOST, Connection, Pool
+from app.core.errors import TooMany
 from app.core.live import CHANNEL, read_news
 from app.core.log import logger
+from app.core.open_files import files_for_watchers
 from app.web.live_subjects import Read, Subject, Watcher
 
 log = logger(__name__)
 HEARTBEAT_S = 15.0
 RECONNECT_S = 1.0
 MOST_NOTES = 200
+COME_AGAIN_S = 30
 
 
 class LiveHub:
@@ -104,6 +107,14 @@ class LiveHub:
                 event.set()
         for subject in self._subjects.values():
             subject.news.set()
+
+    def require_room(self) -> None:
+        """TooMany when one more open stream would take a socket that requests need: a page without news still shows how things are."""
+        if sum(len(subject.watchers) for subject in self._subjects.values()) >= files_for_watchers():
+            raise TooMany(
+                "Very many people are watching right now. The page shows how things are; load it again for news.",
+                retry_after_s=COME_AGAIN_S,
+            )
 
     async def messages(self, kind: str, subject_id: UUID, read: Read) -> AsyncIterator[bytes]:
         """Yields how the subject is now and after each change, and a beat when nothing happened for long; ends when the hub closes.

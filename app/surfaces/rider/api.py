@@ -158,6 +158,7 @@ async def watch_trip(
     trip_id: FromPath[UUID], pool: NamedDependency[Pool], settings: NamedDependency[Settings], live: NamedDependency[LiveHub]
 ) -> Stream:
     """Server-sent events: the trip now and after each change, as JSON; at most four a second. An id is when it was read (Unix ms)."""
+    live.require_room()
     async with pool.acquire() as conn:
         await read_trip(conn, trip_id)
 
