@@ -29,7 +29,7 @@ from app.settings import Settings
 from app.surfaces.open_data.structured import event_data, script_tag
 from app.surfaces.rider.in_line import forget_place, go_on, kept_key, place_token, show_line
 from app.surfaces.rider.reading import NO_EVENT, NO_TRIP, read_event, read_public_trips, read_trip_detail
-from app.surfaces.rider.views import EventView, TripDetail, TripView, view_event, view_trip
+from app.surfaces.rider.views import EventView, TripDetail, TripView, legs_chosen, view_event, view_trip
 from app.surfaces.rider.way_back import remember_way_back
 from app.web.actors import Actor, CurrentActor
 from app.web.forms import read_form
@@ -287,7 +287,7 @@ async def pledge_form(
 
 def wish_of(form: PledgeForm) -> PledgeWish:
     """The form in the flow's words."""
-    legs = ("outbound", "return") if form.legs == "both" else (form.legs,)
+    legs = legs_chosen(form.legs)
     return PledgeWish(
         stop_id=form.stop_id,
         name=form.name,

@@ -36,7 +36,7 @@ from app.surfaces.rider.ladder import read_pledge_ladder
 from app.surfaces.rider.money import read_money, tell_money
 from app.surfaces.rider.reading import NO_PLEDGE
 from app.surfaces.rider.story import headline, price_note, story
-from app.surfaces.rider.views import TripView, view_event, view_trip
+from app.surfaces.rider.views import TripView, legs_chosen, view_event, view_trip
 from app.surfaces.rider.way_back import find_way_back
 from app.web.actors import CurrentActor
 from app.web.forms import read_form
@@ -247,7 +247,7 @@ async def change(
     pledge = await find_pledge(pool, token)
     try:
         form = await read_form(request, ChangeForm)
-        legs = ("outbound", "return") if form.legs == "both" else (form.legs,)
+        legs = legs_chosen(form.legs)
         wish = PledgeChange(stop_id=form.stop_id, seats=form.seats, wheelchairs=form.wheelchairs, legs=legs, needs=form.needs)
         await change_pledge(pool, pledge.id, wish, actor="rider")
     except Invalid as invalid:

@@ -12,6 +12,11 @@ from app.domain.trips.model import BOTH_LEGS, OUTBOUND, Trip, TripState, price_f
 from app.surfaces.rider.ladder import PledgeLadder, RefundStepView
 
 
+def legs_chosen(choice: str) -> tuple[str, ...]:
+    """The legs of a form's choice: `both`, or one leg by name."""
+    return BOTH_LEGS if choice == "both" else (choice,)
+
+
 class StopView(msgspec.Struct, frozen=True, kw_only=True):
     """A place where coaches may pick up."""
 

@@ -21,7 +21,7 @@ from app.flows.wait_for_seats import NO_ENTRY, join_waitlist, leave_waitlist
 from app.settings import Settings
 from app.surfaces.rider.browse_pages import ASKS, detail_by_code, detail_views
 from app.surfaces.rider.reading import read_trip_detail
-from app.surfaces.rider.views import TripDetail
+from app.surfaces.rider.views import TripDetail, legs_chosen
 from app.surfaces.rider.waitlist_reading import view_waiting
 from app.web.actors import Actor, CurrentActor
 from app.web.forms import read_form
@@ -94,7 +94,7 @@ def wish_of(form: WaitForm) -> PledgeWish:
     """The form in the flow's words."""
     return PledgeWish(
         stop_id=form.stop_id, name=form.name, email=form.email, phone="", needs="", locale="en", seats=form.seats,
-        wheelchairs=form.wheelchairs, legs=("outbound", "return") if form.legs == "both" else (form.legs,), payment_method=None,
+        wheelchairs=form.wheelchairs, legs=legs_chosen(form.legs), payment_method=None,
     )  # fmt: skip
 
 
