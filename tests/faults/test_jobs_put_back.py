@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from pgqueuer.models import Job
-from pgqueuer.types import JobId
+from pgqueuer.types import JobId, QueueEntrypoint
 
 from app.core.database import DATABASE_LOST, transaction
 from app.core.jobs import enqueue_for
@@ -90,10 +90,10 @@ class CutOff:
 @pytest.mark.parametrize("error", [asyncpg.InternalClientError("release() called on a free connection holder"), ConnectionResetError()])
 async def test_a_job_that_cannot_be_put_back_because_its_connection_was_cut_off_is_not_held(error: Exception) -> None:
     job = Job(
-        id=JobId(1), priority=0, created=NOW, updated=NOW, heartbeat=NOW, execute_after=NOW, status="picked", entrypoint="charge_payment",
-        payload=None, queue_manager_id=uuid4(), headers=None,
+        id=JobId(1), priority=0, created=NOW, updated=NOW, heartbeat=NOW, execute_after=NOW, status="picked",
+        entrypoint=QueueEntrypoint("charge_payment"), payload=None, queue_manager_id=None, headers=None,
     )  # fmt: skip
-    await JobQueries(CutOff(error)).retry_job(job, timedelta(seconds=1), None)  # type: ignore[arg-type]
+    await JobQueries(CutOff(error)).retry_job(job, timedelta(seconds=1), None)
 
 
 def test_a_request_whose_connection_was_cut_off_is_told_to_come_again() -> None:
