@@ -87,6 +87,15 @@ async def jump(pool: Pool, further: timedelta) -> None:
 
 async def build_yard(pool: Pool, stripe: FakeStripe, *, home: bool = True, starts_in: timedelta = timedelta(hours=-1)) -> Yard:
     """One duty for three parties of eight, their fares charged; a partner with a share of two per cent. `home` completes the duty."""
+    world, duty, partner = await set_off(pool, starts_in=starts_in)
+    await fill_balance(stripe, 4 * HIRE_MINOR)
+    if home:
+        await come_home(pool, duty)
+    return Yard(pool=pool, stripe=stripe, world=world, duty=duty, partner=partner, wiring=wiring_for(pool, stripe))
+
+
+async def set_off(pool: Pool, *, starts_in: timedelta = timedelta(hours=-1)) -> tuple[World, UUID, UUID]:
+    """The same without a Stripe, its duty not home yet: the world, the duty and the partner."""
     async with pool.acquire() as conn:
         world = await build_world(conn, starts_in=starts_in)
         parties = [await add_party(conn, world, seats=8, name=f"Party {number}") for number in range(3)]
@@ -103,12 +112,14 @@ async def build_yard(pool: Pool, stripe: FakeStripe, *, home: bool = True, start
         await allocate(conn, world)
         await conn.execute("DELETE FROM pgqueuer")
         await conn.execute("UPDATE mails SET sent_at = busload_now()")
-    await fill_balance(stripe, 4 * HIRE_MINOR)
-    yard = Yard(pool=pool, stripe=stripe, world=world, duty=duty, partner=partner, wiring=wiring_for(pool, stripe))
-    if home:
-        await jump(pool, HOME)
+    return world, duty, partner
+
+
+async def come_home(pool: Pool, *duties: UUID) -> None:
+    """The buses are back at their depots."""
+    await jump(pool, HOME)
+    for duty in duties:
         await complete_duty(pool, duty_id=duty)
-    return yard
 
 
 def wiring_for(pool: Pool, stripe: FakeStripe) -> Wiring:

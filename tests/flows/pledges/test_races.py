@@ -22,6 +22,7 @@ from app.flows.card_saved import card_saved
 from app.flows.expire_trip import expire_trip
 from app.flows.withdraw_pledge import withdraw_pledge
 from tests.support.ledgers import assert_sound
+from tests.support.races import Race
 from tests.support.server import ScratchDatabase
 from tests.support.threshold import Sale, after, insisting, no_lock, on_sale, place, read, saved_card
 from tests.support.waiting import wait_until_async
@@ -169,6 +170,15 @@ async def test_control_without_the_lock_a_pledge_counts_on_an_expired_trip(pool:
     account_id = await saved_for_account(pool)
     await place(pool, sale, account_id=account_id, lock_trip=after(no_lock, lambda: expire_now(pool, sale)))
     assert await states_of(pool, sale) == ("expired", ["active"]), "nobody will ever release it"
+
+
+async def test_a_pledge_placed_as_its_trip_is_cancelled_is_released_with_it(pool: Pool) -> None:
+    sale = await on_sale(pool)
+    await Race(pool, at="FROM trips WHERE id = $1 FOR NO KEY UPDATE").run(
+        lambda rider: place(rider, sale), lambda staff: cancel_trip(staff, sale.trip_id, actor="organiser", reason="no bus")
+    )
+    assert await states_of(pool, sale) == ("cancelled", [PledgeState.RELEASED.value])
+    await assert_sound(pool)
 
 
 async def test_control_without_the_lock_a_cancelled_trip_takes_a_pledge(pool: Pool) -> None:
