@@ -142,7 +142,7 @@ def address(route: str, house: House, token: str) -> str:
             return token
         if name == "code":
             return house.paths[max((prefix for prefix in house.paths if prefix[0] == "/" and pattern.startswith(prefix)), key=len)]
-        return {"answer": "accept"}.get(name) or house.paths[name]
+        return house.paths[name] if name in house.paths else {"answer": "accept"}[name]
 
     return PARAMETER.sub(fill, pattern)
 
