@@ -47,9 +47,10 @@ async def solve_event(pool: Pool, snapshot_id: UUID, *, limits: SolveLimits | No
             return None
         problem = parse_problem(snapshot.problem)
         kept = await read_kept(conn, snapshot, problem)
+        names = await read_names(conn, problem)
     try:
-        async with telling(pool, snapshot.event_id) as on_solving:
-            found = await asyncio.to_thread(answer, problem, kept, limits or limits_for(problem), on_solving)
+        async with telling(pool, snapshot.event_id, problem, names) as watch:
+            found = await asyncio.to_thread(answer, problem, kept, limits or limits_for(problem), watch.on_solving, watch.on_plan)
     except PlanFaulty:
         await tell_faulty(pool, snapshot)
         raise
@@ -57,6 +58,12 @@ async def solve_event(pool: Pool, snapshot_id: UUID, *, limits: SolveLimits | No
     async with transaction(pool) as conn:
         await act_as(conn, "solver", f"plan of round {snapshot.round}")
         return await store_answer(conn, snapshot, problem, found)
+
+
+async def read_names(conn: Connection, problem: Problem) -> dict[str, str]:
+    """What a problem's operators are called."""
+    ids = sorted({vehicle.operator for vehicle in problem.vehicles})
+    return {str(operator.id): operator.name for operator in await fleet.list_operators(conn, [UUID(name) for name in ids])}
 
 
 async def tell_faulty(pool: Pool, snapshot: Snapshot) -> None:

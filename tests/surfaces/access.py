@@ -91,7 +91,7 @@ _LINES: dict[frozenset[str], str] = {
         POST /organiser/refunds/{refund_id:uuid}/settle-elsewhere
         GET /organiser/disputes/{dispute_id:uuid} | POST /organiser/disputes/{dispute_id:uuid}/answer
         GET /organiser/events/{code:str}/dispatch | POST /organiser/events/{code:str}/dispatch
-        GET /organiser/events/{code:str}/dispatch/solving
+        GET /organiser/events/{code:str}/dispatch/solving | GET /organiser/events/{code:str}/dispatch/solving/map
         GET /organiser/events/{code:str}/dispatch/map.json | POST /organiser/events/{code:str}/dispatch/approve
     """,
     OPERATORS: """

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -55,6 +56,8 @@ class Solving(msgspec.Struct, frozen=True, kw_only=True):
 
 
 OnSolving = Callable[[Solving], None]
+OnPlan = Callable[[Sequence[PlannedDuty], Plan], None]
+"""Called with the duties that are kept and the best plan so far of the rest."""
 
 
 class PlanFaulty(Exception):
@@ -65,15 +68,21 @@ class PlanFaulty(Exception):
         self.faults = list(faults)
 
 
-def answer(problem: Problem, kept: Sequence[PlannedDuty], limits: SolveLimits, on_solving: OnSolving | None = None) -> Plan:
+def answer(
+    problem: Problem,
+    kept: Sequence[PlannedDuty],
+    limits: SolveLimits,
+    on_solving: OnSolving | None = None,
+    on_plan: OnPlan | None = None,
+) -> Plan:
     """A checked plan of the whole problem. Raises PlanFaulty.
 
     Duties in `kept` stay as they are if that leaves nobody behind whom a plan from scratch would seat.
     """
-    gentle = keeping(problem, kept, limits, on_solving) if kept else None
+    gentle = keeping(problem, kept, limits, on_solving, on_plan) if kept else None
     if gentle is not None and not gentle.unserved:
         return gentle
-    fresh = search(problem, limits, on_solving)
+    fresh = search(problem, limits, on_solving, on_plan)
     if gentle is not None and persons_left(problem, gentle) <= persons_left(problem, fresh):
         return gentle
     if faults := solver.check_plan(problem, fresh):
@@ -81,14 +90,26 @@ def answer(problem: Problem, kept: Sequence[PlannedDuty], limits: SolveLimits, o
     return fresh
 
 
-def keeping(problem: Problem, kept: Sequence[PlannedDuty], limits: SolveLimits, on_solving: OnSolving | None = None) -> Plan | None:
+def keeping(
+    problem: Problem,
+    kept: Sequence[PlannedDuty],
+    limits: SolveLimits,
+    on_solving: OnSolving | None = None,
+    on_plan: OnPlan | None = None,
+) -> Plan | None:
     """The plan that keeps these duties, or None when it would break a promise (a free place left unused, say)."""
-    whole = joined(problem, kept, search(without(problem, kept), limits, on_solving))
+    whole = joined(problem, kept, search(without(problem, kept), limits, on_solving, on_plan, kept))
     return None if solver.check_plan(problem, whole) else whole
 
 
-def search(problem: Problem, limits: SolveLimits, on_solving: OnSolving | None = None) -> Plan:
-    """The solver's own answer. `on_solving` is called in this thread with every better plan or bound."""
+def search(
+    problem: Problem,
+    limits: SolveLimits,
+    on_solving: OnSolving | None = None,
+    on_plan: OnPlan | None = None,
+    kept: Sequence[PlannedDuty] = (),
+) -> Plan:
+    """The solver's own answer. Called in this thread: `on_solving` with every better plan or bound, `on_plan` at most once a second."""
     people = sum(party.persons for party in problem.parties)
 
     def pass_on(line: solver.Progress) -> None:
@@ -107,7 +128,8 @@ def search(problem: Problem, limits: SolveLimits, on_solving: OnSolving | None =
     settled = solver.NoImprovement(seconds=limits.patience_s) & solver.GapLimit(CLOSE_ENOUGH)
     timed = solver.TimeLimit(limits.time_limit_s) | settled
     stop = timed if limits.iterations is None else solver.IterationLimit(limits.iterations) | solver.GapLimit(CLOSE_ENOUGH)
-    return solver.solve(problem, stop, limits.seed, threads=limits.threads, on_progress=pass_on).plan
+    show = None if on_plan is None else partial(on_plan, kept)
+    return solver.solve(problem, stop, limits.seed, threads=limits.threads, on_progress=pass_on, on_plan=show).plan
 
 
 def persons_left(problem: Problem, plan: Plan) -> int:

@@ -6,15 +6,17 @@ from uuid import UUID
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Template
+from markupsafe import Markup
 
 from app.core.clock import busload_now
 from app.core.database import Pool
 from app.domain.dispatch.solving import Solving
+from app.domain.dispatch.solving_map import MapOperator, SolvingMap, draw, legend_of, put_together
 from app.flows.approve_shortfall import approve_shortfall
 from app.flows.close_booking import dispatch_event
-from app.flows.tell_solving import SOLVING
+from app.flows.tell_solving import SOLVING, map_kind
 from app.surfaces.operator.views import duty_geojson, timetable_rows
 from app.surfaces.organiser.dispatch_reading import read_dispatch
 from app.surfaces.organiser.dispatch_views import DispatchView
@@ -35,6 +37,7 @@ STAGES: dict[str, tuple[str, str, str]] = {
     "no_plan": ("No plan", "bad", "Nobody has paid, or no vehicle can carry anybody. Reasons stand below."),
 }
 STALE_S = 5.0  # after so long without news a search is over
+MOST_NAMES = 12
 REASONS = {
     "party_larger_than_any_bus": "No bus has that many seats",
     "no_wheelchair_place": "No bus has the wheelchair places",
@@ -74,6 +77,7 @@ async def show_page(
         stage=STAGES[view.stage],
         reasons=REASONS,
         solving=read_solving(live, event.id),
+        solving_map=picture_of(read_solving_map(live, event.id)),
         timetables={duty.id: timetable_rows(duty.calls) for duty in view.duties},
         now=now,
     )
@@ -98,6 +102,60 @@ def read_solving(live: LiveHub, event_id: UUID) -> Solving | None:
     """What the solver told last, if that is news."""
     note = live.note(SOLVING, event_id, at_most_s=STALE_S)
     return msgspec.json.decode(note, type=Solving) if note else None
+
+
+class Picture(msgspec.Struct, frozen=True, kw_only=True):
+    """The best plan so far as the page draws it; the legend holds the operators with most buses."""
+
+    version: int
+    seconds: float
+    buses: int
+    people: int
+    people_left: int
+    svg: Markup
+    legend: list[MapOperator]
+    more_operators: int
+
+
+@get("/organiser/events/{code:str}/dispatch/solving/map", include_in_schema=False)
+async def show_solving_map(
+    request: Request[Any, Any, Any],
+    code: FromPath[str],
+    pool: NamedDependency[Pool],
+    live: NamedDependency[LiveHub],
+    actor: CurrentActor,
+    drawn: FromQuery[int] = 0,
+) -> Template | Response[None]:
+    """The best plan so far as a drawing; 204 when it is the one numbered `drawn`, or none was heard of: what is shown then stays."""
+    actor.require_organiser()
+    async with pool.acquire() as conn:
+        event = await event_by_code(conn, code)
+    found = read_solving_map(live, event.id)
+    if found is None or found.version == drawn:
+        return Response(None, status_code=204)
+    return page(request, "organiser/_solving_map.html", actor=actor, event=event, solving_map=picture_of(found))
+
+
+def read_solving_map(live: LiveHub, event_id: UUID) -> SolvingMap | None:
+    """The picture that was told last, if that is news."""
+    return put_together(lambda number: live.note(map_kind(number), event_id, at_most_s=STALE_S))
+
+
+def picture_of(found: SolvingMap | None) -> Picture | None:
+    """A picture for the page."""
+    if found is None:
+        return None
+    legend = legend_of(found)
+    return Picture(
+        version=found.version,
+        seconds=found.seconds,
+        buses=len(found.sketch.duties),
+        people=found.people,
+        people_left=found.people_left,
+        svg=Markup(draw(found)),  # noqa: S704  numbers, and names the drawing escapes # nosec B704
+        legend=legend[:MOST_NAMES],
+        more_operators=max(0, len(legend) - MOST_NAMES),
+    )
 
 
 @get("/organiser/events/{code:str}/dispatch/map.json", include_in_schema=False)
@@ -145,4 +203,4 @@ async def approve(request: Request[Any, Any, Any], code: FromPath[str], pool: Na
     return see_other(f"/organiser/events/{code}/dispatch", flash="approved")
 
 
-ROUTES = [show_page, show_solving, show_map, start, approve]
+ROUTES = [show_page, show_solving, show_solving_map, show_map, start, approve]

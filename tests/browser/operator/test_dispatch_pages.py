@@ -1,5 +1,6 @@
 """Operators' pages and the organisers' dispatch page in a real browser: accessible, no sideways scroll, maps drawn on a tap."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -7,15 +8,17 @@ from typing import Any
 import msgspec
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Locator, Page, expect
 
 from app.domain.dispatch.model import OfferState
 from app.domain.dispatch.solving import Solving
+from app.domain.dispatch.solving_map import SolvingMap
 from app.flows.answer_offer import accept_offer
 from app.flows.close_booking import dispatch_event
-from app.flows.tell_solving import tell_line
+from app.flows.tell_solving import show_solving, tell_line
 from app.web.cookies import SESSION_COOKIE
 from app.web.vendoring import FOR_TESTS
+from solver.sketch import Sketch, SketchDuty, SketchStop
 from tests.browser.web.gallery import SIZES, browser, open_page
 from tests.support.dispatch_stage import Stage, dispatch_stage
 from tests.support.dispatch_world import offers_in
@@ -127,8 +130,40 @@ async def test_the_dispatch_page_tells_how_the_search_is_getting_on(stage: Stage
     await expect(page.locator("#solving")).to_contain_text("58 of 60 people", timeout=20_000)
     await tell_line(stage.pool, stage.world.event_id, msgspec.structs.replace(told, seconds=3.1, cost_minor=480_000, bound_minor=460_000))
     await expect(page.locator("#solving")).to_contain_text("at most 4.3 % to gain", timeout=20_000)
-    await page.screenshot(path=tmp_path / f"{size}-solving.png", full_page=True)
+    await growing_map(stage, page, tmp_path / f"{size}-solving.png")
     assert await violations(page) == []
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert faults == []
     await page.close()
+
+
+async def told_until_drawn(stage: Stage, drawing: Locator, picture: SolvingMap) -> None:
+    """Tells a picture again and again, as a search does, until the page shows it."""
+    async with asyncio.timeout(30):
+        while await drawing.locator("polyline").count() != len(picture.sketch.duties):
+            await show_solving(stage.pool, stage.world.event_id, picture)
+            await asyncio.sleep(0.2)
+
+
+async def growing_map(stage: Stage, page: Page, shot: Path) -> None:
+    """The map grows, and is there again after a reload."""
+    drawing = page.locator("#solving-map svg[role=img]")
+    ways = [SketchDuty(number % 3, (number, number + 1), (number + 1, number), 80 + number) for number in range(5)]
+    spots = tuple(SketchStop((60 + 170 * n, 90 + 130 * (n % 5)), 12 + 9 * n, int(n == 5)) for n in range(6))
+    found = [
+        SolvingMap(
+            version=buses,
+            seconds=buses,
+            people=60,
+            people_left=2,
+            sketch=Sketch(f"{buses} buses", (500, 380), spots, tuple(ways[:buses]), ("Kelly & Sons", "Blue Bus", "Nightline")),
+        )
+        for buses in (3, 5)
+    ]
+    for picture in found:
+        await told_until_drawn(stage, drawing, picture)
+    await page.reload()
+    await told_until_drawn(stage, drawing, found[-1])
+    await expect(page.get_by_role("img", name="5 buses")).to_be_visible()
+    await expect(page.locator("#solving-map")).to_contain_text("Kelly & Sons: 2")
+    await page.screenshot(path=shot, full_page=True)

@@ -6,9 +6,10 @@ import msgspec
 
 from app.core.database import Pool
 from app.domain.dispatch.solving import Solving
+from app.domain.dispatch.solving_map import SolvingMap, legend_of, put_together
 from app.domain.dispatch.store import plans
 from app.flows.close_booking import dispatch_event
-from app.flows.tell_solving import SOLVING
+from app.flows.tell_solving import SOLVING, map_kind
 from app.web.live_hub import LiveHub
 from tests.support.dispatch_world import World, plan_once
 
@@ -48,3 +49,42 @@ async def test_a_watcher_sees_cost_bound_and_people_while_the_solver_runs(pool: 
     assert last.bound_minor is None or last.bound_minor <= last.cost_minor
     assert hub.note("trip", world.event_id, at_most_s=DEADLINE_S) == ""
     assert hub.note(SOLVING, world.event_id, at_most_s=-1.0) == ""
+
+
+async def test_two_processes_that_serve_pages_both_get_the_picture_of_the_best_plan(pool: Pool, world: World) -> None:
+    hubs = [LiveHub(pool), LiveHub(pool)]
+
+    def picture(hub: LiveHub) -> SolvingMap | None:
+        return put_together(lambda number: hub.note(map_kind(number), world.event_id, at_most_s=DEADLINE_S))
+
+    async def listen(hub: LiveHub, heard: asyncio.Event) -> None:
+        async for _ in hub.changes(map_kind(0), world.event_id):
+            heard.set()
+
+    heard = [asyncio.Event() for _ in hubs]
+    watchers = [asyncio.create_task(listen(hub, event)) for hub, event in zip(hubs, heard, strict=True)]
+    for hub in hubs:
+        hub.start()
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            for event in heard:
+                await event.wait()
+            await dispatch_event(pool, world.event_id, actor="organiser")
+            await plan_once(pool, world)
+            for hub, event in zip(hubs, heard, strict=True):
+                while picture(hub) is None:
+                    event.clear()
+                    await event.wait()
+    finally:
+        for hub, watcher in zip(hubs, watchers, strict=True):
+            await hub.close()
+            await watcher
+    shown = [picture(hub) for hub in hubs]
+    async with pool.acquire() as conn:
+        operators = {row["name"] for row in await conn.fetch("SELECT name FROM operators")}
+    assert shown[0] == shown[1]
+    assert shown[0] is not None
+    assert (shown[0].people, shown[0].people_left) == (60, 0)
+    assert sum(stop.people for stop in shown[0].sketch.stops) == 60
+    assert {row.name for row in legend_of(shown[0])} <= operators
+    assert sum(row.buses for row in legend_of(shown[0])) == len(shown[0].sketch.duties) > 0
