@@ -33,7 +33,7 @@ from tests.bench.limits.watching import watch_one_trip
 from tests.bench.pledges.world import World, add_riders, durable_server, open_world, web_process
 
 FULL = Sizes(
-    probe_s=1.5, step_s=3.5, first_share=0.5, growth=1.35, most_steps=9, hard_times=3.0, hard_s=2.5,
+    probe_s=1.5, step_s=3.0, first_share=0.5, growth=1.35, most_steps=9, hard_times=3.0, hard_s=2.0,
     watchers=(250, 500, 1_000, 2_000, 4_000, 8_000), mails=400, trips=200, buses=80,
 )  # fmt: skip
 QUICK = Sizes(
