@@ -25,6 +25,7 @@ SURE = 0.8  # columns with this much in the programme are taken along with the l
 AT_ONCE = 6
 ROUND_UP = 0.35  # in a single rounding, shares above 0.65 become whole buses
 ROUNDS = 12
+LUCK = 0.8  # by how much a column's share may look smaller than it is
 KEPT_SHARE = 0.9  # a column that has lost more of its load is not taken
 
 
@@ -37,15 +38,15 @@ class Taken:
 
 
 class Dive:
-    """One dive; works on instances whose two legs are alike."""
+    """One dive; works on instances whose two legs are alike. With `rng` it does not always take the largest column first."""
 
-    def __init__(self, gate: Gate, parties: list[int], upper: float, start: list[Column]) -> None:
+    def __init__(self, gate: Gate, parties: list[int], upper: float, start: list[Column], rng: np.random.Generator | None = None) -> None:
         self.gate, self.instance, self.parties, self.upper = gate, gate.instance, parties, upper
         self.open = np.zeros(self.instance.stops + 1, np.int64)
         for party in parties:
             self.open[self.instance.riders[party].stop] += self.instance.riders[party].seats
         self.free = self.instance.rates.count.copy()
-        self.columns, self.taken = start, list[Taken]()
+        self.columns, self.taken, self.rng = start, list[Taken](), rng
 
     def run(self, seconds: float) -> Draft | None:
         """-> a draft of all parties, or None if the dive got stuck or ran out of time."""
@@ -96,6 +97,11 @@ class Dive:
     def take(self, shares: list[tuple[float, Column]]) -> int:
         """Decides on the largest column and on those that are nearly whole -> how many buses."""
         taken = 0
+        if self.rng is not None:
+            luck = 1 - LUCK * self.rng.random(len(shares))
+            shares = [
+                shares[i] for i in np.argsort([-share * x for (share, _), x in zip(shares, luck.tolist(), strict=True)], kind="stable")
+            ]
         for share, column in shares:
             if taken and (share < SURE or taken >= AT_ONCE):
                 break

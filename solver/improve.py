@@ -21,17 +21,25 @@ from solver.neighbourhood import MAX_COLUMNS, Books, Columns, Demand, columns_of
 from solver.paths import stop_bits
 from solver.pricing import EMPTY_PATHS, NEVER, Paths, price_many
 from solver.published import Published
+from solver.recombine import Pool
 from solver.seating import Bus, seat
 
 FREE_PER_SIZE = 5
 UNHURRIED_S = 60.0  # a safety net only: deterministic work ends an integer programme before
-GIVE_UP = 35
+GIVE_UP, GIVE_UP_EARLY = 35, 25  # failures; early where there is another start to go on from
+KNOWN_FAILURE = 0.25  # what trying a neighbourhood again counts
 RETURN_AT = 0.004  # how much dearer than the best a draft may stay before the search goes back
 BLUR = 0.2
 KICKS = 2
+NO_REACH, FIRST_REACH, TURNS_PER_SIZE = 99, 9, 10
+IN_USE = 1e-6
+RECOMBINE_WORK = 0.3
+KICK_EVERY = 4  # turns: the others start from another draft, where there is one
 KEEP = 250
 MOST_DUTIES = 7
 WORK = 0.05
+
+Fresh = Callable[[Draft, np.random.Generator], Draft | None]  # another start for the riders of a draft, if there is one
 
 
 class Improver:
@@ -50,6 +58,10 @@ class Improver:
         self.size = 0
         self.last: Draft | None = None
         self.longest_s = UNHURRIED_S
+        self.trail: Draft | None = None  # where the trajectory stood when the last slice ended
+        self.failures, self.turns = 0.0, 0
+        self.pool = Pool(self.instance)
+        self.fresh: Fresh | None = None
         self.stats: Counter[str] = Counter()
 
     def _proxy(self) -> NDArray[np.float64]:
@@ -72,8 +84,10 @@ class Improver:
 
     def set_out(self, *, fixed: int = 0, published: Published | None = None, count: Ints | None = None) -> None:
         """What the next slices must leave alone, stay close to, and how many vehicles of each class they may use."""
-        self.fixed, self.published = fixed, published
-        self.count = self.instance.rates.count if count is None else count
+        now = self.instance.rates.count if count is None else count
+        if (fixed, published is None) != (self.fixed, self.published is None) or not np.array_equal(now, self.count):
+            self.last = None
+        self.fixed, self.published, self.count = fixed, published, now
 
     def weight(self, duty: Duty) -> int:
         """What a duty counts in comparisons: its cost and what its changes to a published plan are taken to cost."""
@@ -84,45 +98,92 @@ class Improver:
         rng = np.random.default_rng(piece.seed)
         self.longest_s = piece.longest_s if piece.seconds is not None else UNHURRIED_S
         until = None if piece.seconds is None else time.monotonic() + piece.seconds
-        duties, left, best, best_rank = list(draft.duties), list(draft.left), draft, self.rank(draft)
-        self.size = piece.size if draft is not self.last else self.size
-        failures = 0.0
-        done = 0
+        best, start = draft, self.resume(draft, piece.size)
+        best_rank, done, patience = self.rank(best), 0, GIVE_UP if self.fresh is None else GIVE_UP_EARLY
+        duties, left, failures = list(start.duties), list(start.left), self.failures
         while (piece.iterations is None or done < piece.iterations) and (until is None or time.monotonic() < until):
             done += 1
             if len(duties) <= self.fixed:
                 break
             chosen = self.choose(duties, rng)
-            key = hash((self.size, tuple(sorted((duties[i].klass, duties[i].parties) for i in chosen))))
-            if key in self.tried:
-                failures += 0.25
+            known = self.known(duties, chosen)
+            better = None if known else self.rebuild(duties, left, chosen, None)
+            if better is None:
+                failures += KNOWN_FAILURE if known else 1
             else:
-                self.tried.add(key)
-                better = self.rebuild(duties, left, chosen, None)
-                if better is None:
-                    failures += 1
-                else:
-                    new, left = better
-                    gone = set(chosen)
-                    duties = [d for i, d in enumerate(duties) if i not in gone] + new
-                    failures = max(0.0, failures - 10)
-                    self.stats["accepted"] += 1
-                    now = Draft(tuple(duties), tuple(left))
-                    if (rank := self.rank(now)) < best_rank:
-                        best, best_rank = now, rank
-                        if on_better is not None:
-                            on_better(best)
-            if failures > GIVE_UP and self.size < piece.max_size:
+                new, left = better
+                gone = set(chosen)
+                duties = [d for i, d in enumerate(duties) if i not in gone] + new
+                failures = max(0.0, failures - 10)
+                self.stats["accepted"] += 1
+                now = Draft(tuple(duties), tuple(left))
+                if (rank := self.rank(now)) < best_rank:
+                    best, best_rank, self.turns = now, rank, 0
+                    if on_better is not None:
+                        on_better(best)
+            if failures > patience and self.size < min(piece.max_size, self.reach()):
                 self.size, failures = self.size + 1, 0.0
-            elif failures > GIVE_UP:
-                self.stats["kicks"] += 1
-                if self.rank(Draft(tuple(duties), tuple(left))) > (best_rank[0], round(best_rank[1] * (1 + RETURN_AT * rng.random()))):
-                    duties, left = list(best.duties), list(best.left)
-                duties, left = self.kick(duties, left, rng)
-                self.size, failures = piece.size, 0.0
+            elif failures > patience:
+                start = self.go_on(Draft(tuple(duties), tuple(left)), best, rng)
+                if (rank := self.rank(start)) < best_rank:
+                    best, best_rank, self.turns = start, rank, 0
+                duties, left, self.size, failures = list(start.duties), list(start.left), piece.size, 0.0
             self.books.trim()
-        self.last = best
+        self.last, self.trail, self.failures = best, Draft(tuple(duties), tuple(left)), failures
         return best, done
+
+    def resume(self, draft: Draft, size: int) -> Draft:
+        """Where a slice begins: where the trajectory stood if this draft came out of the last slice, else with the draft.
+
+        Without other starts every slice begins with small neighbourhoods again: with many duties that wins more.
+        """
+        if self.fresh is not None and self.trail is not None and draft == self.last:
+            return self.trail
+        self.size, self.failures, self.turns = size, 0.0, 0
+        return draft
+
+    def known(self, duties: list[Duty], chosen: list[int]) -> bool:
+        """Whether these duties were taken apart before at this size; if not, they are now."""
+        key = hash((self.size, tuple(sorted((duties[i].klass, duties[i].parties) for i in chosen))))
+        if key in self.tried:
+            return True
+        self.tried.add(key)
+        return False
+
+    def reach(self) -> int:
+        """How large neighbourhoods may grow before the search starts elsewhere; the longer nothing wins, the larger."""
+        return NO_REACH if self.fresh is None else FIRST_REACH + self.turns // TURNS_PER_SIZE
+
+    def go_on(self, now: Draft, best: Draft, rng: np.random.Generator) -> Draft:
+        """Where to go on when nothing wins any more: the best of all duties seen, another start, or a kick."""
+        self.turns += 1
+        self.stats["turns"] += 1
+        if self.fresh is not None:
+            self.pool.add(now.duties)
+            better = self.recombined(best)
+            start = better if better is not None or self.turns % KICK_EVERY == 0 else self.fresh(best, rng)
+            if start is not None and start.persons_left(self.instance) <= best.persons_left(self.instance):
+                return start
+        self.stats["kicks"] += 1
+        rank = self.rank(best)
+        if self.rank(now) > (rank[0], round(rank[1] * (1 + RETURN_AT * rng.random()))):
+            now = best
+        duties, left = self.kick(list(now.duties), list(now.left), rng)
+        return Draft(tuple(duties), tuple(left))
+
+    def recombined(self, best: Draft) -> Draft | None:
+        """A better draft out of the duties of all drafts so far, or None."""
+        demand, columns = self.pool.columns(best)
+        klasses = np.unique(columns.klass)
+        now, free = sum(map(self.weight, best.duties)), self.count[klasses]
+        picked = self.pick(demand, columns, klasses, free, now, 0, present=len(best.duties), work=RECOMBINE_WORK)
+        if picked is None:
+            return None
+        made, still = self.seated(demand, columns, picked)
+        if made is None or still:
+            return None
+        self.stats["recombined"] += 1
+        return Draft(tuple(made), best.left)
 
     def rank(self, draft: Draft) -> tuple[int, int]:
         """Smaller is better: persons left behind, then weight."""
@@ -199,6 +260,8 @@ class Improver:
         behind = sum(instance.riders[p].persons for p in still)
         if (behind > persons) if noise is not None else (behind, sum(map(self.weight, made))) >= (persons, now):
             return None
+        if self.fresh is not None:
+            self.pool.add(made)
         seated = set(parties) | set(waiting)
         return made, [p for p in left if p not in seated] + still
 
@@ -222,7 +285,9 @@ class Improver:
         klasses = np.array(sorted(chosen), np.int64)
         return klasses, free[klasses]
 
-    def pick(self, demand: Demand, columns: Columns, klasses: Ints, free: Ints, now: int, behind: int, present: int) -> list[int] | None:
+    def pick(
+        self, demand: Demand, columns: Columns, klasses: Ints, free: Ints, now: int, behind: int, present: int, work: float | None = None
+    ) -> list[int] | None:
         """-> numbers of the columns to use (repeated if used twice), or None if nothing better exists.
 
         The last `present` columns are the duties there are, which the integer programme must beat.
@@ -230,6 +295,8 @@ class Improver:
         programme, slack = covering(demand, columns, klasses, free, now, behind)
         allowed = now + slack * behind
         relaxed = solve_linear(programme)
+        if relaxed is not None and self.fresh is not None and present and work is None:
+            self.pool.add_columns(demand, columns, np.flatnonzero(relaxed.x[: len(columns)] > IN_USE))
         if relaxed is None or relaxed.value >= allowed - 1:
             self.stats["lp"] += 1
             return None
@@ -240,7 +307,7 @@ class Improver:
         self.stats["mip"] += 1
         self.stats["kept"] += len(keep)
         small = restricted(programme, keep)
-        work = WORK * max(1.0, (len(demand.points) / 8) ** 3)
+        work = work or WORK * max(1.0, (len(demand.points) / 8) ** 3)
         answer = solve_integer(below(small, allowed - 1.0) if present else small, work=work, seconds=self.longest_s, covering=True)
         if answer.value is None:
             return None

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+import numpy as np
+
 from solver.admit import Gate
 from solver.bound import MOST_PATHS, Bound, Needs, column_of, needs_of
 from solver.children import BoundNote, Improved, Job, Proof, Slice
@@ -22,6 +24,8 @@ from solver.sharpen import MOST_CELLS, Sharp
 from solver.withdrawals import Withdrawal, do_without
 
 NOTE_EVERY_S = 0.25
+FEW_DUTIES = 24  # more than these are not done with their first start within the time there usually is
+DIVE_S = 60.0  # a safety net: with few duties a dive takes a tenth of a second
 FEWEST_PATHS, PATHS_PER_S = 150_000, 150_000  # what may be enumerated in the time there is
 PATIENT_S_PER_STOP = 0.05  # with less time than this, millions of paths are not even enumerated
 MOST_EVER = 6_000_000  # paths, about 400 MB
@@ -147,6 +151,9 @@ class Desk:
         """A better draft within a slice; `count` restricts the vehicles to a share of the fleet."""
         if self._improver is None:
             self._improver = Improver(self.gate)
+        everything, work = not fixed and published is None and count is None, self._work
+        few = everything and len(draft.duties) < FEW_DUTIES and work is not None and work.whole and work.alike
+        self._improver.fresh = self.fresh if few else None
         self._improver.set_out(fixed=fixed, published=published, count=count)
         told = time.monotonic()
 
@@ -158,6 +165,13 @@ class Desk:
 
         best, iterations = self._improver.run(draft, piece, tell)
         return Improved(best, iterations)
+
+    def fresh(self, draft: Draft, rng: np.random.Generator) -> Draft | None:
+        """Another start for the riders of a draft, from the bound's programme."""
+        if self._work is None:
+            return None
+        parties = [party for duty in draft.duties for party in duty.parties]
+        return Dive(self.gate, parties, float(draft.cost), list(self._work.columns), rng).run(DIVE_S)
 
     def ruin(self, draft: Draft, piece: Slice, count: Ints | None, fixed: int, published: Published | None) -> Improved:
         """A better draft within a slice, for routes of many stops."""
