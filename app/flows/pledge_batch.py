@@ -15,8 +15,6 @@ from app.core.live import encode_news
 from app.core.log import logger
 from app.core.timers import set_timers
 from app.domain.events.model import Event
-from app.domain.notifications.model import NewMail
-from app.domain.notifications.service import queue_mails
 from app.domain.payments import store as payments
 from app.domain.payments.model import Payment
 from app.domain.pledges import store as pledges
@@ -25,7 +23,7 @@ from app.domain.trips import store as trips
 from app.domain.trips.model import Trip
 from app.domain.trips.store import TripLock
 from app.flows.confirm_trip import collect_fares, confirm_within
-from app.flows.pledge_store import BatchRead, count_batch, read_batch
+from app.flows.pledge_store import Admitted, BatchRead, read_batch, store_batch
 from app.flows.pledge_tally import Facts, Tally
 from app.flows.pledge_wish import PlacedPledge, PledgeRequest
 from app.flows.tell_counts import tell_counts_within
@@ -146,15 +144,15 @@ async def add_counted(conn: Connection, trip: Trip, read: BatchRead, admitted: S
         return trip
     new = [pledge for _, pledge in admitted]
     held = sum(pledge.people for pledge in new if pledge.card is None)
-    counted = await count_batch(
-        conn, trip.id, scope=scope_of(trip.id), keyed=[request for request, _ in admitted], held=held,
-        secured=sum(pledge.people for pledge in new) - held, news=encode_news("trip", trip.id),
+    counted = await store_batch(
+        conn, trip.id, scope=scope_of(trip.id),
+        admitted=[Admitted(key=request.key, body_hash=request.body_hash, pledge=pledge) for request, pledge in admitted],
+        held=held, secured=sum(pledge.people for pledge in new) - held, mail=mail_about(trip, read.event),
+        news=encode_news("trip", trip.id),
     )  # fmt: skip
     assert counted is not None, "the tally kept the cap, under the trip's lock"
-    await pledges.add_pledges(conn, new)
     if pending := [pledge.id for pledge in new if pledge.card is None]:
         await set_timers(conn, "pledge_hold", pending, read.now + HOLD)
-    await queue_mails(conn, [placed_mail(pledge, trip, read.event) for pledge in new])
     return counted
 
 
@@ -183,14 +181,6 @@ def actor_of(request: PledgeRequest) -> str:
     return f"rider:{request.account_id}" if request.account_id else "rider"
 
 
-def placed_mail(pledge: NewPledge, trip: Trip, event: Event) -> NewMail:
-    """The link that opens the pledge goes to its owner."""
-    return NewMail(
-        dedupe_key=f"pledge-placed:{pledge.id}", recipient=pledge.email, template="pledge_placed", locale=pledge.locale,
-        subject_id=pledge.id,
-        data={
-            "pledge_id": str(pledge.id), "name": pledge.name, "code": pledge.public_code, "origin": trip.origin, "people": pledge.people,
-            "amount_minor": pledge.price_minor * pledge.people, "currency": pledge.currency, "deadline_at": trip.deadline_at.isoformat(),
-            "zone": trip.zone, "needs_card": pledge.state is PledgeState.PENDING_CARD, "event": event.name,
-        },
-    )  # fmt: skip
+def mail_about(trip: Trip, event: Event) -> dict[str, str]:
+    """What every rider of the trip is told with the link that opens their pledge."""
+    return {"origin": trip.origin, "event": event.name, "deadline_at": trip.deadline_at.isoformat(), "zone": trip.zone}

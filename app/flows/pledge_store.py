@@ -1,6 +1,10 @@
-"""SQL of a batch of pledges, over the slices it touches: few round trips, because each holds the trip's lock."""
+"""SQL of a batch of pledges, over the slices it touches: few round trips, because each holds the trip's lock.
 
-from collections.abc import Sequence
+Look-ups of many go key by key through their index (a subquery each): with `= ANY`, a plan made while the trip was young reads the whole
+trip for each batch once it is hot.
+"""
+
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -10,7 +14,7 @@ from app.core.database import Connection, fetch_maybe
 from app.core.idempotency import Effect
 from app.core.live import CHANNEL
 from app.domain.events.model import Event, Stop
-from app.domain.pledges.model import SavedCard
+from app.domain.pledges.model import TERMS_VERSION, NewPledge, SavedCard
 from app.domain.trips.model import Trip
 from app.flows.pledge_wish import PledgeRequest
 
@@ -43,14 +47,13 @@ async def read_batch(conn: Connection, trip: Trip, *, scope: str, requests: Sequ
                 FROM idempotency_keys k WHERE k.scope = $3 AND k.key = ANY($4::text[])),
             'cards', (SELECT coalesce(jsonb_object_agg(c.account_id, to_jsonb(c)), '{}')
                 FROM saved_cards c WHERE c.account_id = ANY($5::uuid[])),
-            'people_on_card', (SELECT coalesce(jsonb_object_agg(used.card_fingerprint, used.people), '{}') FROM (
-                SELECT p.card_fingerprint, sum(p.people) AS people FROM pledges p
-                WHERE p.trip_id = $1 AND p.state IN ('active', 'confirmed', 'paid') AND p.card_fingerprint = ANY(ARRAY(
-                    SELECT c.card_fingerprint FROM saved_cards c WHERE c.account_id = ANY($5::uuid[])))
-                GROUP BY p.card_fingerprint) used),
-            'live_addresses', (SELECT coalesce(jsonb_agg(p.email_normalised), '[]') FROM pledges p
-                WHERE p.trip_id = $1 AND p.email_normalised = ANY($6::text[])
-                    AND p.state IN ('pending_card', 'active', 'confirmed', 'paid')),
+            'people_on_card', (SELECT coalesce(jsonb_object_agg(c.card_fingerprint, (
+                    SELECT coalesce(sum(p.people) FILTER (WHERE p.state IN ('active', 'confirmed', 'paid')), 0)
+                    FROM pledges p WHERE p.card_fingerprint = c.card_fingerprint AND p.trip_id = $1)), '{}')
+                FROM saved_cards c WHERE c.account_id = ANY($5::uuid[]) AND c.card_fingerprint IS NOT NULL),
+            'live_addresses', (SELECT coalesce(jsonb_agg(asked.address), '[]') FROM unnest($6::text[]) AS asked (address)
+                WHERE (SELECT true FROM pledges p WHERE p.trip_id = $1 AND p.email_normalised = asked.address
+                    AND p.state IN ('pending_card', 'active', 'confirmed', 'paid') LIMIT 1)),
             'has_line', EXISTS (SELECT FROM waitlist w WHERE w.trip_id = $1 AND w.state = 'waiting'))::text
         FROM events e WHERE e.id = $2
         """,
@@ -64,25 +67,70 @@ async def read_batch(conn: Connection, trip: Trip, *, scope: str, requests: Sequ
     return msgspec.json.decode(document, type=BatchRead)
 
 
-async def count_batch(
-    conn: Connection, trip_id: UUID, *, scope: str, keyed: Sequence[PledgeRequest], held: int, secured: int, news: str
-) -> Trip | None:
-    """Claims the keys of admitted requests, counts their people under the cap and tells every process; the trip as it is then.
+class Admitted(msgspec.Struct, frozen=True, kw_only=True):
+    """A pledge to be born and what its request left to remember it by."""
 
-    None when the cap does not allow it: the caller's transaction must fail. asyncpg.UniqueViolationError for a key claimed before, which
-    the trip's lock rules out.
+    key: str
+    body_hash: bytes
+    pledge: NewPledge
+
+
+async def store_batch(
+    conn: Connection,
+    trip_id: UUID,
+    *,
+    scope: str,
+    admitted: Sequence[Admitted],
+    held: int,
+    secured: int,
+    mail: Mapping[str, str],
+    news: str,
+) -> Trip | None:
+    """Writes all that admitted pledges leave behind, in one statement; the trip as it is then.
+
+    That is: the keys claimed, the people counted under the cap, the pledges (the database audits their births by itself), a mail to each
+    rider with its job (`mail`: what all of them tell), and the news to every process. None when the cap does not allow it: the caller's
+    transaction must fail. asyncpg.UniqueViolationError for a key claimed before, or an address that has a live pledge; the tally, under
+    the trip's lock, rules both out.
     """
     return await fetch_maybe(
         conn,
         Trip,
         """
-        WITH keyed AS (
-            INSERT INTO idempotency_keys (scope, key, body_hash, effect_id)
-            SELECT $2, key, body_hash, effect_id FROM unnest($3::text[], $4::bytea[], $5::uuid[]) AS new (key, body_hash, effect_id)
+        WITH new AS MATERIALIZED (
+            SELECT a.key, decode(a.body_hash, 'base64') AS body_hash, p.*
+            FROM json_to_recordset($3::text::json) AS a (key text, body_hash text, pledge json),
+                json_to_record(a.pledge) AS p (id uuid, public_code text, trip_id uuid, event_id uuid, stop_id uuid, account_id uuid,
+                    name text, email text, email_normalised text, phone text, needs text, locale text, seats int, wheelchairs int,
+                    legs text[], price_minor bigint, currency text, terms_shown_at timestamptz, state text, manage_token_hash text,
+                    hold_expires_at timestamptz, partner_key_id uuid, card json)
+        ), keyed AS (
+            INSERT INTO idempotency_keys (scope, key, body_hash, effect_id) SELECT $2, key, body_hash, id FROM new
         ), counted AS (
-            UPDATE trips SET held = held + $6::int, secured = secured + $7::int WHERE id = $1 AND secured + held + $6::int + $7::int <= cap
+            UPDATE trips SET held = held + $4::int, secured = secured + $5::int WHERE id = $1 AND secured + held + $4::int + $5::int <= cap
             RETURNING id, public_code, event_id, origin, origin_lat, origin_lon, zone, price_both_minor, price_one_way_minor, tiers,
                 minimum, cap, deadline_at, state, secured, held, opened_at, created_at
+        ), placed AS (
+            INSERT INTO pledges (id, public_code, trip_id, event_id, stop_id, account_id, name, email, email_normalised, phone, needs,
+                locale, seats, wheelchairs, legs, price_minor, amount_minor, currency, terms_version, terms_shown_at, state,
+                manage_token_hash, hold_expires_at, partner_key_id, customer_ref, payment_method_ref, card_fingerprint, card_label,
+                created_at)
+            SELECT id, public_code, trip_id, event_id, stop_id, account_id, name, email, email_normalised, phone, needs, locale, seats,
+                wheelchairs, legs, price_minor, price_minor * (seats + wheelchairs), currency, $6, terms_shown_at, state,
+                decode(manage_token_hash, 'base64'), hold_expires_at, partner_key_id, card->>'customer_ref', card->>'payment_method_ref',
+                card->>'card_fingerprint', coalesce(card->>'card_label', ''), terms_shown_at
+            FROM new
+        ), mailed AS (
+            INSERT INTO mails (dedupe_key, recipient, template, locale, subject_id, data)
+            SELECT 'pledge-placed:' || id, email, 'pledge_placed', locale, id, $7::jsonb || jsonb_build_object('pledge_id', id,
+                'name', name, 'code', public_code, 'people', seats + wheelchairs, 'amount_minor', price_minor * (seats + wheelchairs),
+                'currency', currency, 'needs_card', state = 'pending_card')
+            FROM new RETURNING id
+        ), queued AS (
+            INSERT INTO pgqueuer (priority, entrypoint, payload, status) SELECT 0, 'send_mail', uuid_send(id), 'queued' FROM mailed
+            RETURNING id, status, priority, entrypoint
+        ), logged AS (
+            INSERT INTO pgqueuer_log (job_id, status, priority, entrypoint) SELECT id, status, priority, entrypoint FROM queued
         )
         SELECT id, public_code, event_id, origin, origin_lat, origin_lon, zone, price_both_minor, price_one_way_minor, tiers, minimum,
                cap, deadline_at, state, secured, held, opened_at, created_at, pg_notify($8, $9)::text AS told
@@ -90,11 +138,11 @@ async def count_batch(
         """,
         trip_id,
         scope,
-        [request.key for request in keyed],
-        [request.body_hash for request in keyed],
-        [request.pledge_id for request in keyed],
+        msgspec.json.encode(admitted).decode(),
         held,
         secured,
+        TERMS_VERSION,
+        mail,
         CHANNEL,
         news,
     )

@@ -29,7 +29,7 @@ from app.flows.pledge_wish import PlacedPledge, PledgeWish, request_pledge
 from app.flows.propose_stop import propose_stop
 from app.flows.withdraw_pledge import withdraw_pledge
 from app.settings import Settings
-from app.surfaces.rider.desk import PROVIDE_DESK, Desk
+from app.surfaces.rider.desk import open_desk
 from app.surfaces.rider.ladder import ladder_of
 from app.surfaces.rider.reading import open_pledge, read_event, read_pledge_view, read_public_trips, read_trip, read_trip_detail
 from app.surfaces.rider.views import (
@@ -183,12 +183,11 @@ async def propose(trip_id: FromPath[UUID], data: JSONBody[ProposeStop], pool: Na
     return ProposalView(near=near, stop=view_stop(found.stop) if found.stop else None)
 
 
-@post("/api/trips/{trip_id:uuid}/pledges", tags=["pledges"], dependencies={"desk": PROVIDE_DESK})
+@post("/api/trips/{trip_id:uuid}/pledges", tags=["pledges"])
 async def place(
     request: Request[Any, Any, Any],
     trip_id: FromPath[UUID],
     data: JSONBody[PlacePledge],
-    desk: NamedDependency[Desk],
     idempotency_key: IdempotencyKey = None,
     waiting_place: WaitingPlace = None,
 ) -> PlacedPledgeView:
@@ -197,6 +196,7 @@ async def place(
     When more people pledge at once than the trip can take, 429 `waiting_room` gives a place in line: send the same again after
     `Retry-After`, with the place's token.
     """
+    desk = await open_desk(request)
     settings = desk.settings
     wanted = request_pledge(
         wish_of(data), key=check_key(idempotency_key), body=msgspec.json.encode(data), secret=settings.secret,

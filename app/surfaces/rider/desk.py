@@ -1,13 +1,13 @@
-"""Where pledges are taken: everything the busiest route needs as one dependency.
+"""Where pledges are taken: everything the busiest route needs, asked for once.
 
-Litestar starts a task for each of several dependencies; for a route that a stadium hits at once, those cost more than what they fetch.
+Litestar resolves dependencies one by one, and several of them in tasks; for a route that a stadium hits at once, that costs more than what
+they fetch.
 """
 
 from typing import Any
 
 import msgspec
 from litestar import Request
-from litestar.di import Provide
 
 from app.core.database import Pool
 from app.domain.payments.gateway import PaymentGateway
@@ -30,6 +30,3 @@ async def open_desk(request: Request[Any, Any, Any]) -> Desk:
     """The desk for one request."""
     state = request.app.state
     return Desk(actor=await find_actor(request), pool=state.pool, settings=state.settings, gateway=state.gateway, queue=state.pledge_queue)
-
-
-PROVIDE_DESK = Provide(open_desk)

@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from app.core.database import Connection, Pool
 from app.core.errors import Refusal
+from app.core.jobs import enqueue_for
 from app.domain.pledges.model import PledgeState
 from app.domain.trips import store as trips
 from app.domain.trips.model import Trip, TripFull, TripState
@@ -106,6 +107,22 @@ async def test_the_trip_tips_inside_a_batch_at_the_very_pledge_that_reaches_the_
     births = await pool.fetch("SELECT subject_id, to_state FROM audit WHERE machine = 'pledge' AND from_state = '' ORDER BY id")
     assert {r["subject_id"]: r["to_state"] for r in births}[requests[-1].pledge_id] == "confirmed", "what comes after is born confirmed"
     await assert_sound(pool)
+
+
+async def test_a_batch_queues_its_mails_as_the_queue_itself_would(pool: Pool) -> None:
+    """The batch writes the queue's tables by itself, in its one statement: a queue that wants more of its rows must not be overlooked."""
+    sale = await on_sale(pool)
+    await batch(pool, sale, [request_of(sale, "ada"), request_of(sale, "bob")])
+    mail_ids = {r["id"] for r in await pool.fetch("SELECT id FROM mails WHERE template = 'pledge_placed'")}
+    assert {UUID(bytes=r["payload"]) for r in await pool.fetch("SELECT payload FROM pgqueuer")} == mail_ids
+    async with pool.acquire() as conn:
+        await enqueue_for(conn, "send_mail", sorted(mail_ids))
+    jobs = await pool.fetch("SELECT to_jsonb(j) - '{id,payload,created,updated,heartbeat,execute_after}'::text[] AS job FROM pgqueuer j")
+    logged = await pool.fetch("SELECT to_jsonb(l) - '{id,job_id,created}'::text[] AS line FROM pgqueuer_log l ORDER BY id")
+    assert (len(jobs), len(logged)) == (4, 4)
+    assert all({**r["job"], "headers": None} == {**jobs[0]["job"], "headers": None} for r in jobs)
+    assert all(r["line"] == logged[0]["line"] for r in logged)
+    assert await pool.fetchval("SELECT count(*) FROM pgqueuer WHERE execute_after > now()") == 0
 
 
 async def test_what_only_the_database_refuses_fails_alone(pool: Pool) -> None:
