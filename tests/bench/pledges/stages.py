@@ -18,7 +18,7 @@ from app.stage.processes import Child
 from app.stage.roles import HOST
 from tests.bench.pledges.cpu import Cost, cost_of, read_used
 from tests.bench.pledges.load import LoadPlan, LoadSeen
-from tests.bench.pledges.rival import make_rival, run_rival
+from tests.bench.pledges.rival import BARE_RIVAL, make_bare_tables, run_rival
 from tests.bench.pledges.watchers import WatchersSeen
 from tests.bench.pledges.world import World, add_active_pledges, hot_trip, serving
 from tests.support.threshold import SECRET, Sale
@@ -68,10 +68,11 @@ async def costed_load(world: World, web: Child, plan: LoadPlan) -> tuple[LoadSee
 
 
 class Round(msgspec.Struct, frozen=True, kw_only=True):
-    """Rates of the empty route, the rival and pledges, one after the other, and the CPU time of a request to each route."""
+    """Rates of the empty route, the rivals and pledges, one after the other, and the CPU time of a request to each route."""
 
     empty_per_s: float
     rival_per_s: float
+    bare_rival_per_s: float
     pledges_per_s: float
     empty_cost: Cost
     pledge_cost: Cost
@@ -79,7 +80,7 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
 
 async def measure_rates(world: World, sizes: Sizes, riders: int) -> list[Round]:
     """Empty route, one-statement rival, pledges: one after the other, in each round; the threshold is decided for every pledge."""
-    await make_rival(world.pool)
+    await make_bare_tables(world.pool)
     found: list[Round] = []
     share = riders // sizes.rounds
     async with serving(world) as (web, port):
@@ -87,16 +88,26 @@ async def measure_rates(world: World, sizes: Sizes, riders: int) -> list[Round]:
             sale = await hot_trip(world.pool, minimum=riders + 1, cap=2 * riders)
             plan = plan_for(sale, port, first=number * share, count=share, seconds=sizes.seconds, connections=sizes.connections)
             empty, empty_cost = await costed_load(world, web, msgspec.structs.replace(plan, path=EMPTY))
-            rival = await run_rival(world.dsn, connections=sizes.connections, seconds=sizes.seconds, folder=world.folder)
+            rival, bare = await measure_rivals(world, sizes, riders)
             pledges, pledge_cost = await costed_load(world, web, plan)
             assert pledges.statuses.keys() == {"201"}, pledges
             found.append(
                 Round(
-                    empty_per_s=empty.rate_per_s, rival_per_s=round(rival, 1), pledges_per_s=pledges.rate_per_s,
+                    empty_per_s=empty.rate_per_s, rival_per_s=rival, bare_rival_per_s=bare, pledges_per_s=pledges.rate_per_s,
                     empty_cost=empty_cost, pledge_cost=pledge_cost,
                 )
             )  # fmt: skip
     return found
+
+
+async def measure_rivals(world: World, sizes: Sizes, riders: int) -> tuple[float, float]:
+    """Pledges per second of the rival, on a trip of its own, and of the bare one."""
+    sale = await hot_trip(world.pool, minimum=100 * riders, cap=200 * riders)
+    both = [
+        await run_rival(world.dsn, sale, connections=sizes.connections, seconds=sizes.seconds, folder=world.folder, **more)
+        for more in ({}, {"statement": BARE_RIVAL})
+    ]
+    return round(both[0], 1), round(both[1], 1)
 
 
 async def measure_steady(world: World, sizes: Sizes, first: int) -> dict[str, object]:
