@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from app.core.database import Connection, Pool
+from app.core.database import Pool, transaction
 from app.core.live import tell_note
 from app.core.log import logger
 from app.domain.dispatch.solving import OnPlan, OnSolving, Solving
@@ -113,16 +113,10 @@ def map_kind(number: int) -> str:
 
 
 async def tell_notes(pool: Pool, event_id: UUID, notes: Mapping[str, str]) -> None:
-    """Notes by kind. A search does not fail because nobody could be told."""
+    """Notes by kind, in one transaction: whoever listens hears all of them at once. A search does not fail because nobody could be told."""
     try:
-        async with pool.acquire() as conn:
-            await tell_together(conn, event_id, notes)
+        async with transaction(pool) as conn:  # it lets a cancellation through, although that took the connection along
+            for kind, note in notes.items():
+                await tell_note(conn, kind, event_id, note)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         log.warning("dispatch.solving_untold", error=type(error).__name__)
-
-
-async def tell_together(conn: Connection, event_id: UUID, notes: Mapping[str, str]) -> None:
-    """In one transaction: whoever listens hears all of them at once."""
-    async with conn.transaction():
-        for kind, note in notes.items():
-            await tell_note(conn, kind, event_id, note)
