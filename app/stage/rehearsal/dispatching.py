@@ -17,6 +17,7 @@ from app.stage.rehearsal.report import Notes
 DECLINE_SHARE = 0.2
 REASONS = ("busy", "busy", "price", "busy")
 ROUNDS_WITH_DECLINES = 2
+WAITING = frozenset({"closing", "planning"})
 SETTLED, STUCK = "settled", frozenset({"needs_organiser", "no_plan"})
 PLAN_TIMEOUT_S = 600.0
 BATCH = 100
@@ -31,8 +32,12 @@ class Yard:
         self.organiser, self.operators, self.public, self.inbox, self.notes = organiser, operators, public, inbox, notes
         self.dice = Random(seed)  # noqa: S311  the same seed declines the same share
 
-    async def dispatch(self, event_id: str, told: Callable[[str], None]) -> dict[str, Any]:
-        """Closes booking, answers every offer until all duties are accepted; returns the dispatch as it stands then."""
+    async def dispatch(self, event_id: str, told: Callable[[str], None], *, wait: Callable[[], Awaitable[None]]) -> dict[str, Any]:
+        """Closes booking, answers every offer until all duties are accepted; returns the dispatch as it stands then.
+
+        `wait` is called while charges settle (one without an answer is looked up after a minute) and while a plan is made (declines are
+        gathered for some seconds first): time that a stage may let pass.
+        """
         await self.organiser.post(f"/api/events/{event_id}/dispatch")
         rounds: set[int] = set()
         decline = True
@@ -41,6 +46,8 @@ class Yard:
             nonlocal decline
             view: dict[str, Any] = await self.organiser.get(f"/api/events/{event_id}/dispatch")
             told(view["stage"])
+            if view["stage"] in WAITING:
+                await wait()
             if view["stage"] == "needs_approval":
                 await self.approve(event_id, view["shortfall_minor"])
             if view["stage"] in STUCK:
