@@ -2,16 +2,20 @@
 
 import asyncio
 import secrets
+import shutil
+import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from app.stage.chaos.director import Chaos, ChaosPlan, Director
+from app.stage.private_stack import PrivateStack
 from app.stage.rehearsal.auditing import Money, check_books, check_doctor, check_ledger, check_promises, check_reconciliation, read_money
 from app.stage.rehearsal.calling import Caller, until
 from app.stage.rehearsal.dispatching import Yard
@@ -67,9 +71,20 @@ async def run_rehearsal(
                 director = Director(theatre.stack, seed=seed, plan=chaos, told=lambda line: bar.console.print(line, highlight=False))
             play = Play(theatre, script, operators, notes, bar, director, seed=seed)
             money = await play.perform(kill_worker=kill_worker)
+            if notes.details and theatre.stack is not None:
+                bar.console.print(f"the processes' logs are kept in {keep_logs(theatre.stack)}", highlight=False, soft_wrap=True)
     report = notes.report(riders=riders, charged_minor=dict(money.charged), refunded_minor=dict(money.refunded))
     print_report(console, report, notes)
     return report, None if director is None else director.report(acknowledged=notes.promises.count)
+
+
+def keep_logs(stack: PrivateStack) -> Path:
+    """Copies what the stack's processes have written to a place that outlives it: a violation sends its reader there."""
+    kept = Path(tempfile.mkdtemp(prefix="busload-logs-"))
+    for child in stack.children:
+        if child.log_path.exists():
+            shutil.copy(child.log_path, kept)
+    return kept
 
 
 def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
