@@ -14,7 +14,7 @@ ROWS: list[tuple[str, str, str, str, str]] = ROW.findall(PAGE)
 
 
 @cache
-def tests_in(path: str) -> frozenset[str]:
+def named_in(path: str) -> frozenset[str]:
     """The test functions of a file."""
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -34,13 +34,13 @@ def test_every_row_of_a_race_is_complete() -> None:
 
 def test_every_test_and_control_exists() -> None:
     missing = [
-        f"{path}::{name}" for _, _, path, test, controls in ROWS for name in (test, *controls_of(controls)) if name not in tests_in(path)
+        f"{path}::{name}" for _, _, path, test, controls in ROWS for name in (test, *controls_of(controls)) if name not in named_in(path)
     ]
     assert missing == []
 
 
 def test_every_control_of_the_suite_is_named() -> None:
     files = [path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")]
-    found = {f"{path}::{name}" for path in files for name in tests_in(path) if name.startswith("test_control_")}
+    found = {f"{path}::{name}" for path in files for name in named_in(path) if name.startswith("test_control_")}
     named = {f"{path}::{name}" for _, _, path, _, controls in ROWS for name in controls_of(controls)}
     assert found <= named, "docs/races.md does not tell of these"
