@@ -26,6 +26,11 @@ def without(guard: str) -> re.Pattern[str]:
     return re.compile(re.escape(f" {guard}"))
 
 
+def parameters_of(sql: str) -> int:
+    """How many parameters a statement has; those of a guard that was taken out of it must be its last ones."""
+    return max((int(number) for number in re.findall(r"\$(\d+)", sql)), default=0)
+
+
 class Meddled:
     """A connection whose statements lose the guards that are switched off; it may stop after one of them."""
 
@@ -36,7 +41,8 @@ class Meddled:
         return getattr(self._conn, name)
 
     async def _ask(self, how: str, sql: str, *args: object) -> Any:
-        answer = await getattr(self._conn, how)(self._race.unguarded(sql), *args)
+        asked = self._race.unguarded(sql)
+        answer = await getattr(self._conn, how)(asked, *args[: parameters_of(asked)])
         if self._stops and self._race.at in " ".join(sql.split()):
             await self._race.stop(self._conn.get_server_pid())
         return answer

@@ -10,11 +10,13 @@ from uuid import UUID
 import pytest_asyncio
 
 from app.core.database import Pool, transaction
+from app.core.idempotency import KeyedRequest
 from app.domain.payments.gateway import PaymentGateway
 from app.domain.payments.payouts import store
 from app.domain.payments.payouts.model import PayeeKind, PayeeState, Payout, PayoutKind, PayoutState, WaitsFor
 from app.flows.cancel_trip import cancel_trip
 from app.flows.complete_duty import complete_duty
+from app.flows.correct_hire import correct_hire
 from app.flows.issue_manifests import issue_manifests_within
 from app.flows.send_payout import send_payout
 from tests.support.forgetful_bank import ForgetfulBank
@@ -25,6 +27,7 @@ from tests.support.server import ScratchDatabase
 from tests.support.travel_world import World, add_duty, add_party, add_trip
 
 HIRE_NOW_MINOR = HIRE_MINOR * 9 // 10  # the rest is reserve
+TAKEN_OFF_MINOR = 10_000
 CLAIMED = "UPDATE payouts SET state = 'submitting'"
 COVER_READ = "SELECT left_to_pay_out($1, $2)"
 CLAIMABLE = without("AND state IN ('due', 'unknown', 'failed')")
@@ -172,3 +175,30 @@ async def test_control_without_locks_and_its_keys_it_is_owed_twice(pool: Pool) -
     await pool.execute("ALTER TABLE ledger_transactions DROP CONSTRAINT ledger_transactions_kind_cause_key")
     assert await home_twice(pool, [LOCKS, without("ON CONFLICT (duty_id) DO NOTHING")]) == 2 * HIRE_MINOR
     assert "I10" in await violated(pool)
+
+
+async def corrected_twice_under_one_key(pool: Pool, off: Sequence[re.Pattern[str]] = ()) -> tuple[object, object, int]:
+    """An organiser's one wish to take a part of a hire back, sent twice; both answers, and what was taken off in all, minor units."""
+    _, duty, _ = await set_off(pool)
+    await come_home(pool, duty)
+    wish = KeyedRequest(key="once", body=b"{}")
+    first, again = await Race(pool, at="INSERT INTO idempotency_keys", off=off).run(
+        lambda one: correct_hire(one, duty, amount_minor=TAKEN_OFF_MINOR, reason="one leg only", actor="organiser", request=wish),
+        lambda two: correct_hire(two, duty, amount_minor=TAKEN_OFF_MINOR, reason="one leg only", actor="organiser", request=wish),
+    )
+    taken: int = await pool.fetchval("SELECT sum(amount_minor)::bigint FROM hire_corrections WHERE duty_id = $1", duty)
+    return first, again, taken
+
+
+async def test_money_moved_by_one_key_sent_twice_at_once_moves_once(pool: Pool) -> None:
+    first, again, taken_minor = await corrected_twice_under_one_key(pool)
+    assert isinstance(first, UUID)
+    assert (again, taken_minor, await violated(pool)) == (first, TAKEN_OFF_MINOR, set())
+
+
+async def test_control_without_the_keys_primary_key_one_wish_takes_the_money_twice(pool: Pool) -> None:
+    await pool.execute("ALTER TABLE idempotency_keys DROP CONSTRAINT idempotency_keys_pkey")
+    first, again, taken_minor = await corrected_twice_under_one_key(pool, [without("ON CONFLICT (scope, key) DO NOTHING")])
+    assert isinstance(first, UUID)
+    assert isinstance(again, UUID)
+    assert (first != again, taken_minor) == (True, 2 * TAKEN_OFF_MINOR)
