@@ -20,7 +20,7 @@ from tests.support.riders import ASKS, tipped
 from tests.support.service import SECRET, Service, event_wish, signed_in
 from tests.surfaces.access import ACCESS, LINK_HOLDER
 from tests.surfaces.account.visitor import Visitor
-from tests.surfaces.house import SITE, House
+from tests.surfaces.house import EVE, SITE, House
 from tests.surfaces.test_authorization import address
 from tests.surfaces.welcome import OffersOut, send_offers_out
 
@@ -215,12 +215,19 @@ def minding_money() -> dict[str, Form]:
 
 
 async def minding_more_money(house: House) -> dict[str, Form]:
-    """Another failed refund of the same charge, what the event's payouts lack, a webhook that could not be delivered."""
-    pool, other = house.service.pool, new_id()
+    """A failed refund of a charge that nobody contests, what the event's payouts lack, a webhook that could not be delivered."""
+    pool, charge, other = house.service.pool, new_id(), new_id()
     await pool.execute(
-        "INSERT INTO refunds (id, payment_id, reason, amount_minor, currency, state) "
-        "SELECT $1, payment_id, 'cancellation', 2, currency, 'due' FROM refunds WHERE id = $2",
-        other, UUID(house.paths["refund_id"]),
+        "INSERT INTO payments (id, reference, purpose, book, amount_minor, currency, description, state, customer_ref, "
+        "payment_method_ref, intent_ref, charge_ref, collect_until) SELECT $1, id, 'fare', 'event:' || event_id, 5000, 'USD', "
+        "'A seat', 'due', 'cus_2', 'pm_2', 'pi_well', 'ch_well', busload_now() FROM pledges WHERE name = $2 ORDER BY id LIMIT 1",
+        charge, EVE,
+    )  # fmt: skip
+    await pool.execute("UPDATE payments SET state = 'submitting', submitted_at = busload_now() WHERE id = $1", charge)
+    await pool.execute("UPDATE payments SET state = 'succeeded', settled_at = busload_now() WHERE id = $1", charge)
+    await pool.execute(
+        "INSERT INTO refunds (id, payment_id, reason, amount_minor, currency, state) VALUES ($1, $2, 'cancellation', 2, 'USD', 'due')",
+        other, charge,
     )  # fmt: skip
     await pool.execute("UPDATE refunds SET state = 'submitting', submitted_at = busload_now() WHERE id = $1", other)
     await pool.execute("UPDATE refunds SET state = 'failed', settled_at = busload_now() WHERE id = $1", other)
@@ -230,7 +237,7 @@ async def minding_more_money(house: House) -> dict[str, Form]:
         "POST /organiser/refunds/{refund_id:uuid}/settle-elsewhere": Form(changes="refunds", typed={"note": "By hand"}),
         "POST /organiser/refunds/{refund_id:uuid}/send-again": Form(changes="refunds", paths={"refund_id": str(other)}),
         "POST /organiser/events/{code:str}/payouts/cover": Form(
-            changes="books", typed={"missing_minor": re.findall(r'"missing_minor":(\d+)', shown)[0]}
+            changes="ledger_transactions", typed={"missing_minor": re.findall(r'"missing_minor":(\d+)', shown)[0]}
         ),
     }  # fmt: skip
 
@@ -266,7 +273,7 @@ def keeping_a_fleet(house: House) -> dict[str, Form]:
     company, depot = {"operator_id": house.paths["operator_id"]}, {"depot_id": house.paths["depot_id"]}
     vehicle = {"plate": "WELL 1", "name": "Well", "seats": "49", "wheelchair_places": "0", "rules": "us-fmcsa-395.5"}
     price = {"currency": "USD", "valid_from": "2031-01-01", "call_out": "250", "per_km": "2", "per_h": "40", "standby_per_h": "20"}
-    span = {"kind": "blocked", "starts": "2031-02-01T00:00:00", "ends": "2031-02-02T00:00:00", "zone": "America/New_York"}
+    span = {"kind": "blocked", "starts": "2031-02-01T00:00", "ends": "2031-02-02T00:00", "zone": "America/New_York"}
     driver = {"name": "Di", "email": "di@well.example", "phone": "+1 1"}
     return {
         "POST /operator/depots": Form(changes="depots", typed={"depot_name": "Mine", "lat": "1", "lon": "1", **company}),

@@ -68,8 +68,8 @@ class SpanForm(msgspec.Struct, frozen=True, kw_only=True):
     """A stretch on the wall clock of a zone."""
 
     kind: SpanKind
-    starts: datetime
-    ends: datetime
+    starts: str  # what a browser sends has no seconds
+    ends: str
     zone: str
     note: str = ""
 
@@ -106,12 +106,14 @@ def amount_of(field: str, text: str, currency: str) -> int:
     return int(minor)
 
 
-def moment_of(field: str, wall: datetime, zone: str) -> datetime:
+def moment_of(field: str, wall: str, zone: str) -> datetime:
     """A wall-clock time of a zone as a moment; Invalid naming the field."""
     try:
-        return wall.replace(tzinfo=read_zone(zone))
+        return datetime.fromisoformat(wall).replace(tzinfo=read_zone(zone))
     except ZoneUnknown:
-        raise Invalid.field(field, "This is no time zone; one is America/New_York, another Europe/Berlin.") from None
+        raise Invalid.field("zone", "This is no time zone; one is America/New_York, another Europe/Berlin.") from None
+    except ValueError:
+        raise Invalid.field(field, "Use a date and time such as 2027-01-21 10:00.") from None
 
 
 async def typed_by(request: AnyRequest) -> dict[str, str]:
@@ -264,8 +266,8 @@ async def enter_span(request: AnyRequest, vehicle_id: FromPath[UUID], pool: Name
             pool,
             vehicle_id,
             kind=form.kind,
-            starts_at=moment_of("zone", form.starts, form.zone),
-            ends_at=moment_of("zone", form.ends, form.zone),
+            starts_at=moment_of("starts", form.starts, form.zone),
+            ends_at=moment_of("ends", form.ends, form.zone),
             note=form.note,
             operator_ids=mine,
             actor=actor.audit_name,

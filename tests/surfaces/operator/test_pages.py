@@ -125,7 +125,9 @@ async def test_a_fleet_grows_from_an_empty_page(browser: Browser, stage: Stage, 
     priced = await browser.send(home, f"{home}/rate-cards", **card)
     assert "$1.85" in priced.text
     span = {"kind": "blocked", "starts": "2027-01-05T08:00", "ends": "2027-01-06T08:00", "zone": "America/New_York", "note": "workshop"}
-    assert "workshop" in (await browser.send(home, f"{home}/availability", **span)).text
+    entered = await browser.send(home, f"{home}/availability", **span)
+    assert (entered.status_code, "workshop" in entered.text, "/remove" in entered.text) == (200, True, True)
+    assert (await browser.send(home, f"{home}/availability", **{**span, "starts": "soon"})).status_code == 422
     assert (await browser.send(home, f"{home}/availability", **{**span, "zone": "Moon/Sea"})).status_code == 422
     assert "Out of service" in (await browser.send(home, f"{home}/service", in_service="false")).text
 
