@@ -1,6 +1,6 @@
 """Pledges to one trip that came at about the same time: one lock, one commit, and an answer of its own for each (ADR 0015)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import asyncpg
@@ -31,6 +31,7 @@ from app.flows.wait_for_seats import read_kept_for_line
 
 log = logger(__name__)
 Answer = PlacedPledge | Exception
+Choose = Callable[[], Sequence[PledgeRequest]]
 NOT_THE_PLEDGE = (  # what fails a whole batch whatever its pledges are: asking one by one would not help
     asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.QueryCanceledError, asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError, asyncpg.InsufficientResourcesError, asyncpg.CannotConnectNowError, asyncpg.InternalClientError,
@@ -41,18 +42,26 @@ NOT_THE_PLEDGE = (  # what fails a whole batch whatever its pledges are: asking 
 async def place_batch(
     pool: Pool, trip_id: UUID, requests: Sequence[PledgeRequest], *, secret: str, lock_trip: TripLock = trips.lock_trip
 ) -> list[Answer]:
-    """Decides requests (their keys differ) in their order and commits; one answer or refusal for each, in the same order.
+    """The same for requests that are chosen already."""
+    return await place_waiting(pool, trip_id, lambda: requests, secret=secret, lock_trip=lock_trip)
 
-    Should the database refuse what the rules let through, each is tried alone, so that one pledge never fails its neighbours.
-    Raises what fails all of them: a lock not to be had, a lost connection.
+
+async def place_waiting(pool: Pool, trip_id: UUID, choose: Choose, *, secret: str, lock_trip: TripLock = trips.lock_trip) -> list[Answer]:
+    """Decides the requests that `choose` gives once the trip is locked (their keys differ) in their order and commits.
+
+    One answer or refusal for each, in the same order. Should the database refuse what the rules let through, each is tried alone, so that
+    one pledge never fails its neighbours. Raises what fails all of them: a lock not to be had, a lost connection.
     """
+    requests: Sequence[PledgeRequest] = []
     try:
         async with transaction(pool) as conn:
-            return await place_batch_within(conn, trip_id, requests, secret=secret, lock_trip=lock_trip)
+            trip = await lock_trip(conn, trip_id)
+            requests = choose()
+            return await place_within(conn, trip, requests, secret=secret)
     except NOT_THE_PLEDGE:
         raise
     except Exception:
-        if len(requests) == 1:
+        if len(requests) <= 1:
             raise
         log.exception("pledge_batch.one_by_one", trip_id=str(trip_id), requests=len(requests))
     return [await place_alone(pool, trip_id, request, secret=secret, lock_trip=lock_trip) for request in requests]
@@ -66,14 +75,13 @@ async def place_alone(pool: Pool, trip_id: UUID, request: PledgeRequest, *, secr
         return error
 
 
-async def place_batch_within(
-    conn: Connection, trip_id: UUID, requests: Sequence[PledgeRequest], *, secret: str, lock_trip: TripLock
-) -> list[Answer]:
-    """The same in a transaction it is given. A key claimed before answers again; only what is admitted keeps its key."""
-    trip = await lock_trip(conn, trip_id)
+async def place_within(conn: Connection, trip: Trip | None, requests: Sequence[PledgeRequest], *, secret: str) -> list[Answer]:
+    """The same on a locked trip, in its transaction. A key claimed before answers again; only what is admitted keeps its key."""
     if trip is None:
         return [NotFound("There is no such trip. The event's page lists those it has.", code="unknown_trip") for _ in requests]
-    read = await read_batch(conn, trip, scope=scope_of(trip_id), requests=requests)
+    if not requests:
+        return []
+    read = await read_batch(conn, trip, scope=scope_of(trip.id), requests=requests)
     answers = await answer_again(conn, read, requests, secret=secret) if read.effects else {}
     if fresh := [request for request in requests if request.pledge_id not in answers]:
         kept_for_line = await read_kept_for_line(conn, trip) if read.has_line else 0

@@ -1,4 +1,4 @@
-"""One process's queue of pledges to each trip: what waits while a commit runs goes into the next one (ADR 0015).
+"""One process's queue of pledges to each trip: what waits while a commit runs goes into the next one, chosen at the lock (ADR 0015).
 
 Whoever comes when the queue is longer than it can be served in 2 s gets a place in the trip's line instead (`waiting_room.py`).
 """
@@ -8,22 +8,24 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from typing import Self
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
 from app.core.database import Pool
-from app.flows.pledge_batch import Answer, place_batch
+from app.flows.pledge_batch import Answer, Choose, place_waiting
 from app.flows.pledge_wish import PlacedPledge, PledgeRequest
 from app.flows.waiting_room import WaitingRooms, waiting_rooms
 
 MAX_BATCH = 256
+LANES = 2  # of a trip: one batch commits while the next stands at the trip's lock
 PATIENCE_S = 20.0  # for a trip whose lock somebody else holds: a confirmation of tens of thousands takes seconds
 FIRST_RATE_PER_S = 300.0  # until a batch large enough to tell has been measured
 TELLING_BATCH = 32
 NEWEST_WEIGHT = 0.3
-PlaceBatch = Callable[[UUID, Sequence[PledgeRequest]], Awaitable[Sequence[Answer]]]
+PlaceWaiting = Callable[[UUID, Choose], Awaitable[Sequence[Answer]]]
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,31 +36,64 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TripQueue:
-    """Who waits for one trip, who is in the batch under way since when, and how many a second the trip's batches took lately."""
+    """Who waits for one trip, how many are in a batch under way, and how many a second the trip's batches took lately."""
 
     def __init__(self, rate_per_s: float) -> None:
         self.waiting: deque[Waiting] = deque()
         self.rate_per_s = rate_per_s
+        self.lanes = 0
+        self.at_the_lock = 0  # lanes whose batch is not chosen yet
         self._under_way = 0
-        self._begun_s = 0.0
+        self._moved_s = time.monotonic()
 
     def begin(self, requests: int) -> None:
-        """A batch sets out."""
-        self._under_way, self._begun_s = requests, time.monotonic()
+        """A batch holds the lock."""
+        self._under_way += requests
 
-    def end(self) -> None:
+    def end(self, requests: int, begun_s: float) -> None:
         """It is back; one large enough tells how fast the trip is."""
-        took_s = max(0.001, time.monotonic() - self._begun_s)
-        if self._under_way >= TELLING_BATCH:
-            self.rate_per_s += NEWEST_WEIGHT * (self._under_way / took_s - self.rate_per_s)
-        self._under_way = 0
+        now_s = time.monotonic()
+        took_s = max(0.001, now_s - max(begun_s, self._moved_s))
+        if requests >= TELLING_BATCH:
+            self.rate_per_s += NEWEST_WEIGHT * (requests / took_s - self.rate_per_s)
+        self._under_way -= requests
+        self._moved_s = now_s
 
     @property
     def wait_s(self) -> float:
         """How long the next one would wait, by the measured rate; a batch that is late counts for as late as it is."""
         expected_s = (len(self.waiting) + self._under_way) / self.rate_per_s
-        late_s = time.monotonic() - self._begun_s - self._under_way / self.rate_per_s if self._under_way else 0.0
-        return expected_s + max(0.0, late_s)
+        return expected_s + max(0.0, time.monotonic() - self._moved_s - self._under_way / self.rate_per_s)
+
+
+class Batch:
+    """Whoever waits at the moment the trip's lock is had: chosen as late as can be, and once."""
+
+    def __init__(self, queue: TripQueue) -> None:
+        self.taken: list[Waiting] | None = None
+        self._queue = queue
+        self._begun_s = 0.0
+
+    def __enter__(self) -> Self:
+        """Sets out for the lock."""
+        self._queue.at_the_lock += 1
+        return self
+
+    def choose(self) -> list[PledgeRequest]:
+        """The requests of this batch, the same at every call."""
+        if self.taken is None:
+            self.taken = take_batch(self._queue.waiting)
+            self._begun_s = time.monotonic()
+            self._queue.at_the_lock -= 1
+            self._queue.begin(len(self.taken))
+        return [waiting.request for waiting in self.taken]
+
+    def __exit__(self, *_: object) -> None:
+        """Back, with or without answers."""
+        if self.taken is None:
+            self._queue.at_the_lock -= 1
+        else:
+            self._queue.end(len(self.taken), self._begun_s)
 
 
 class PledgeQueue:
@@ -67,7 +102,7 @@ class PledgeQueue:
     Assumes nothing about other processes: the trip's row lock orders their batches. Built and closed by the composition root.
     """
 
-    def __init__(self, place: PlaceBatch, rooms: WaitingRooms, *, first_rate_per_s: float = FIRST_RATE_PER_S) -> None:
+    def __init__(self, place: PlaceWaiting, rooms: WaitingRooms, *, first_rate_per_s: float = FIRST_RATE_PER_S) -> None:
         self._place = place
         self._rooms = rooms
         self._first_rate_per_s = first_rate_per_s
@@ -85,10 +120,9 @@ class PledgeQueue:
         queue = self._queues.get(trip_id)
         if queue is None:
             queue = self._queues[trip_id] = TripQueue(self._rates.get(trip_id, self._first_rate_per_s))
-            task = asyncio.create_task(self._work(trip_id, queue), name="pledge-queue")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
         queue.waiting.append(waiting)
+        if queue.lanes < LANES and not queue.at_the_lock:
+            self._open_lane(trip_id, queue)
         return await waiting.answer
 
     def pace_of(self, trip_id: UUID) -> tuple[float, float]:
@@ -104,21 +138,32 @@ class PledgeQueue:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
+    def _open_lane(self, trip_id: UUID, queue: TripQueue) -> None:
+        queue.lanes += 1
+        queue.at_the_lock += 1  # from now on, not from the task's first step: nobody shall open another meanwhile
+        task = asyncio.create_task(self._work(trip_id, queue), name="pledge-queue")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     async def _work(self, trip_id: UUID, queue: TripQueue) -> None:
-        """Takes batches until nobody waits any more."""
+        """Takes batches until nobody waits any more, or the other lane is at the lock for who does."""
+        queue.at_the_lock -= 1
         try:
-            while queue.waiting:
-                batch = take_batch(queue.waiting)
-                queue.begin(len(batch))
-                answers = await self._answers(trip_id, [waiting.request for waiting in batch])
-                queue.end()
-                for waiting, answer in zip(batch, answers, strict=True):
+            while queue.waiting and not queue.at_the_lock:
+                with Batch(queue) as batch:
+                    answers = await self._answers(trip_id, batch)
+                for waiting, answer in zip(batch.taken or [], answers, strict=True):
                     give(waiting, answer)
         finally:
-            del self._queues[trip_id]
-            self._remember(trip_id, queue.rate_per_s)
-            for waiting in queue.waiting:
-                waiting.answer.cancel()
+            queue.lanes -= 1
+            if not queue.lanes:
+                self._end(trip_id, queue)
+
+    def _end(self, trip_id: UUID, queue: TripQueue) -> None:
+        del self._queues[trip_id]
+        self._remember(trip_id, queue.rate_per_s)
+        for waiting in queue.waiting:
+            waiting.answer.cancel()
 
     def _remember(self, trip_id: UUID, rate_per_s: float) -> None:
         """The rate of a trip outlives its queue; those of the oldest are forgotten."""
@@ -127,19 +172,17 @@ class PledgeQueue:
         if len(self._rates) > MAX_BATCH:
             self._rates.pop(next(iter(self._rates)))
 
-    async def _answers(self, trip_id: UUID, requests: Sequence[PledgeRequest]) -> Sequence[Answer]:
+    async def _answers(self, trip_id: UUID, batch: Batch) -> Sequence[Answer]:
         """Of a batch; waits for a lock somebody else holds for long, and gives everyone what failed all of them."""
-        if not requests:
-            return []
         until_s = time.monotonic() + PATIENCE_S
         while True:
             try:
-                return await self._place(trip_id, requests)
+                return await self._place(trip_id, batch.choose)
             except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
                 if time.monotonic() > until_s:
-                    return [error] * len(requests)
+                    return [error] * len(batch.choose())
             except Exception as error:  # noqa: BLE001  each caller raises it where it waits
-                return [error] * len(requests)
+                return [error] * len(batch.choose())
 
 
 def take_batch(waiting: "deque[Waiting]") -> list[Waiting]:
@@ -170,7 +213,7 @@ def give(waiting: Waiting, answer: Answer) -> None:
 def pledge_queue(pool: Pool, *, secret: str, first_rate_per_s: float = FIRST_RATE_PER_S) -> PledgeQueue:
     """The queue of a web process."""
 
-    async def place(trip_id: UUID, requests: Sequence[PledgeRequest]) -> Sequence[Answer]:
-        return await place_batch(pool, trip_id, requests, secret=secret)
+    async def place(trip_id: UUID, choose: Choose) -> Sequence[Answer]:
+        return await place_waiting(pool, trip_id, choose, secret=secret)
 
     return PledgeQueue(place, waiting_rooms(pool, secret=secret), first_rate_per_s=first_rate_per_s)

@@ -14,7 +14,7 @@ from app.domain.pledges.model import PledgeState
 from app.domain.trips import store as trips
 from app.domain.trips.model import Trip, TripFull, TripState
 from app.domain.trips.store import TripLock
-from app.flows.pledge_batch import Answer, place_batch
+from app.flows.pledge_batch import Answer, Choose, place_batch
 from app.flows.pledge_queue import PledgeQueue, pledge_queue
 from app.flows.pledge_wish import PlacedPledge, PledgeRequest
 from app.flows.waiting_room import waiting_rooms
@@ -140,7 +140,8 @@ async def test_what_waits_while_a_batch_commits_goes_into_the_next_one_in_its_or
     sizes: list[int] = []
     begun, go = asyncio.Event(), asyncio.Event()
 
-    async def gated(trip_id: UUID, requests: Sequence[PledgeRequest]) -> Sequence[Answer]:
+    async def gated(trip_id: UUID, choose: Choose) -> Sequence[Answer]:
+        requests = choose()
         sizes.append(len(requests))
         begun.set()
         await go.wait()
