@@ -22,6 +22,7 @@ FIELD_PATH = re.compile(r"`\$\.?([^`]*)`$")
 UNKNOWN_FIELD = re.compile(r"unknown field `([^`]+)`")
 MISSING_FIELD = re.compile(r"missing required field `([^`]+)`")
 MISSING_PARAMETER = re.compile(r"Missing required \w+ parameter '([^']+)'")
+NO_BOUNDARY = "multipart boundary missing in Content-Type"
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
@@ -77,6 +78,8 @@ def on_validation(request: Request[Any, Any, Any], error: ValidationException) -
     errors = tuple(field_error(item) for item in error.extra or [] if isinstance(item, dict))
     if not errors and (missing := MISSING_PARAMETER.match(error.detail)):  # Litestar says which only in its sentence
         errors = (FieldError(field=missing[1], message=f"`{missing[1]}` is missing; please send it."),)
+    if error.detail == NO_BOUNDARY:
+        errors = (FieldError(field="Content-Type", message="A multipart form names its boundary in `Content-Type`; send it with one."),)
     unknown = any("not a known field" in item.message for item in errors)
     code = "unknown_field" if unknown else "invalid_input"
     detail = errors[0].message if errors else "The request does not have the expected form; the API description shows it."

@@ -120,6 +120,9 @@ async def test_bodies_that_are_none_are_refused_with_a_problem(house: House) -> 
         answer = await house.service.http.post(path, content=body, headers={"Content-Type": kind, "Idempotency-Key": uuid4().hex})
         assert answer.status_code in statuses, (body[:20], kind, answer.text)
         assert answer.headers["content-type"] == "application/problem+json"
+    no_form = {"Content-Type": "multipart/form-data", "X-CSRF-Token": ""}  # without the token its form is read
+    unbounded = await house.service.http.get(f"/open/events/{house.paths['/e/']}/jsonld", headers=no_form)
+    assert (unbounded.status_code, unbounded.json()["errors"][0]["field"]) == (422, "Content-Type")
 
 
 async def test_a_file_in_a_text_field_is_a_fault_of_the_form_and_not_ours(house: House) -> None:
