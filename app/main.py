@@ -33,6 +33,7 @@ from app.web import health
 from app.web.actors import PROVIDE_ACTOR
 from app.web.api_description import ApiDescription
 from app.web.cookies import CSRF_COOKIE, cookie_name, is_https
+from app.web.json_bodies import StrictRequest
 from app.web.live_hub import LiveHub
 from app.web.problems import EXCEPTION_HANDLERS, log_bug
 from app.web.rate_limits import RateLimits, add_rate_limit_headers
@@ -125,6 +126,7 @@ def build_app(settings: Settings) -> Litestar:
             "actor": PROVIDE_ACTOR,
         },
         exception_handlers=EXCEPTION_HANDLERS,
+        request_class=StrictRequest,
         before_request=note_begin,
         guards=[keep_entrance],
         middleware=[RateLimits(settings.secret)],

@@ -1,13 +1,22 @@
 """Every JSON route with everything that does not belong into its fields: refused with a code, or taken; never an error of ours."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 import pytest_asyncio
+from litestar.enums import RequestEncodingType
+from litestar.exceptions import ValidationException
+from litestar.params import BodyKwarg
+from litestar.routes import HTTPRoute
+from msgspec import inspect
 
+from app.main import build_app
+from app.web.json_bodies import read_json
+from tests.support.day_service import day_settings
 from tests.support.fake_stripe import FakeStripe
 from tests.support.server import scratch_database
 from tests.support.service import running_service
@@ -98,3 +107,64 @@ async def test_nothing_sent_in_a_field_breaks_anything(house: House) -> None:
             if answer.status_code >= 500 or (answer.status_code >= 400 and kind != "application/problem+json"):
                 broken.append(f"{route} {text}: {answer.status_code} {kind}")
     assert broken == [], "\n".join(broken)
+
+
+def body_types() -> dict[str, Any]:
+    """The type of each route's JSON body."""
+    found = {}
+    for route in build_app(day_settings("postgresql://nowhere", 1)).routes:
+        if isinstance(route, HTTPRoute):
+            for method, (handler, _) in route.route_handler_map.items():
+                data = handler.parsed_data_field
+                if data and isinstance(data.kwarg_definition, BodyKwarg) and data.kwarg_definition.media_type == RequestEncodingType.JSON:
+                    found[f"{method} {route.path}"] = data.annotation
+    return found
+
+
+def misfits(kind: inspect.Type, good: Any) -> Iterator[tuple[str, Any]]:
+    """A good value with one part of another JSON type in it at a time, though of the same meaning; and the part's path."""
+    parts = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    if any(isinstance(part, inspect.StrType | inspect.AnyType) for part in parts):
+        return
+    for part in parts:
+        match part:
+            case inspect.BoolType():
+                yield from [("", "true"), ("", 1)]
+            case inspect.IntType() | inspect.FloatType():
+                yield "", "1"
+            case inspect.DateTimeType():
+                yield "", 1_900_000_000
+            case inspect.StructType() if isinstance(good, dict):
+                for field in part.fields:
+                    name = field.encode_name
+                    yield from ((f".{name}{path}", {**good, name: wrong}) for path, wrong in misfits(field.type, good.get(name)))
+            case inspect.ListType() if good:
+                yield from ((f"[0]{path}", [wrong, *good[1:]]) for path, wrong in misfits(part.item_type, good[0]))
+            case inspect.TupleType() if good:
+                yield from ((f"[0]{path}", [wrong, *good[1:]]) for path, wrong in misfits(part.item_types[0], good[0]))
+
+
+async def test_text_is_no_number_and_no_boolean_in_any_json_body(house: House) -> None:
+    tried, taken = 0, []
+    good = bodies(house)
+    for route, kind in body_types().items():
+        client = house.clients[next((role for role in sorted(ACCESS[route]) if role != "*"), "anonymous")]
+        method, path = route.split(" ")[0], address(route, house, "")
+        for field, body in misfits(inspect.type_info(kind), good.get(route, {})):
+            tried += 1
+            answer = await client.request(method, path, json=body, headers={"Idempotency-Key": uuid4().hex})
+            if answer.status_code != 422 or [error["field"] for error in answer.json()["errors"]] != [field.removeprefix(".")]:
+                taken.append(f"{route} {field}: {answer.status_code} {answer.text}")
+    assert taken == [], "\n".join(taken)
+    assert tried > 60
+
+
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    class Row(msgspec.Struct):
+        seats: int
+        lat: float
+
+    assert read_json(b'{"seats": 2.0, "lat": 41}', Row) == Row(seats=2, lat=41.0)
+    with pytest.raises(ValidationException) as refused:
+        read_json(b'{"seats": 2.5, "lat": 41}', Row)
+    assert refused.value.extra == [{"message": "Expected `int`, got `float` - at `$.seats`"}]
