@@ -15,7 +15,9 @@ from solver.admit import Gate
 from solver.children import Answer, BoundNote, Crew, Improved, Job, Proof, Slice
 from solver.draft import Draft, Duty
 from solver.instance import Instance, Ints
+from solver.many import many_stops
 from solver.opening import Opening
+from solver.tours import MOST_TURNS
 
 ROUTE_S = 0.4
 BOUND_SHARE = 0.3  # of the time limit, at most
@@ -23,10 +25,11 @@ DIVE_SHARE = 0.3
 LOOK_SHARE = 0.06
 SHARPEN_SHARE, SHARPEN_SHARE_MANY = 0.15, 0.06  # few duties leave the improvement time enough
 LONG_SHARE, LONGEST_ROUTE_S = 0.25, 60.0
-MANY_LEFT, MANY_SHARE = 0.2, 0.05  # of the time for each step of the bound, where routes have many stops and it is far off anyway
+MANY_LEFT, MANY_SHARE = 0.35, 0.05  # where routes have many stops: time left after the first search, and for each step of a bound far off
 MANY_PATHS = 20_000
+FEW_TURNS = 8  # of that bound where iterations are the limit
+TOURS_SHARE = 0.6  # of what is left then, for the bound over tours
 LONGEST_RUIN_S = 30.0
-MOST_PAIRED = 13.0  # stops of two duties: 2 to that power sets of stops are several times what a neighbourhood may have
 WHOLE_SHARE = 0.35  # for a proof over millions of paths, which cannot be hurried once begun
 SLICE_S = 1.5
 KEPT_SHARE = 0.5  # of what a re-solve has left after its bound
@@ -71,25 +74,22 @@ class SearchLike(Protocol):
     def by_iterations(self) -> int | None: ...
 
 
-def many_stops(draft: Draft) -> bool:
-    """Whether the sets of stops of two average duties are far too many to enumerate."""
-    return 2 * sum(len(duty.stops) for duty in draft.duties) > MOST_PAIRED * max(1, len(draft.duties))
-
-
 class Rounds:
     """One campaign."""
 
     def __init__(self, search: SearchLike, crew: Crew) -> None:
         self.search, self.crew, self.instance = search, crew, search.instance
         self.round = 0
-        self.many = many_stops(search.best)
+        self.many = many_stops(search.instance, search.best)
+        self.strings = self.many and self.instance.symmetric and not self.instance.minute_minor
         self.own: list[Draft] = []
 
     def run(self) -> None:
         """Until the search is over."""
         if self.search.opening.published is None:
-            if self.many:  # the bound is far off there, and short
-                self.route_long()
+            if self.many:
+                if not self.strings:
+                    self.route_long()
                 if self.search.by_iterations() is None:
                     self.improve_until(MANY_LEFT * self.search.remaining_s())
             elif self.search.by_iterations() is None:  # a first look, which also tells whether routes can be enumerated at all
@@ -179,6 +179,9 @@ class Rounds:
         if not self.many:
             proof.append((Job("sharpen", {"draft": draft, "seconds": sharpen_s}), patience))
         proof += later
+        if self.strings and search.opening.published is None:
+            tours_s, turns = (TOURS_SHARE * limit, MOST_TURNS) if timed else (UNHURRIED_S, FEW_TURNS)
+            proof = [(Job("tours", {"draft": draft, "seconds": tours_s, "turns": turns}), patience)]
         self.work_off([proof, others] if search.threads > 1 else [others + proof])
 
     def work_off(self, lists: list[list[tuple[Job, float]]]) -> None:
@@ -216,8 +219,7 @@ class Rounds:
         piece = Slice(seconds=seconds, iterations=share, seed=(self.search.seed * 1009 + self.round) * 64 + seat)
         opening = self.search.opening
         arguments = {"draft": draft, "piece": piece, "count": count, "fixed": opening.fixed if fixed else 0, "published": opening.published}
-        many = self.many and opening.published is None
-        return Job("ruin" if many and self.instance.symmetric and not self.instance.minute_minor else "improve", arguments)
+        return Job("ruin" if self.strings and opening.published is None else "improve", arguments)
 
     def wait(self, collect: Callable[[int, Answer], None]) -> None:
         """Passes on answers until every child is idle or the search is over."""

@@ -12,6 +12,7 @@ from solver.children import BoundNote, Improved, Job, Proof, Slice
 from solver.dive import Dive
 from solver.draft import Draft, Duty
 from solver.exact import Exact
+from solver.floor import floor_minor
 from solver.improve import Improver
 from solver.instance import Instance, Ints
 from solver.kept import kept_of
@@ -21,6 +22,7 @@ from solver.published import Published
 from solver.routing import routing_draft
 from solver.ruin import Ruin
 from solver.sharpen import MOST_CELLS, Sharp
+from solver.tours import Tours
 from solver.withdrawals import Withdrawal, do_without
 
 NOTE_EVERY_S = 0.25
@@ -28,6 +30,7 @@ FEW_DUTIES = 24  # more than these are not done with their first start within th
 DIVE_S = 60.0  # a safety net: with few duties a dive takes a tenth of a second
 FEWEST_PATHS, PATHS_PER_S = 150_000, 150_000  # what may be enumerated in the time there is
 PATIENT_S_PER_STOP = 0.05  # with less time than this, millions of paths are not even enumerated
+FIRST_TOURS = 1000  # routes seen that a bound begins with
 MOST_EVER = 6_000_000  # paths, about 400 MB
 
 
@@ -39,6 +42,7 @@ class Desk:
         self.gate = Gate(instance)
         self._work: Bound | None = None
         self._improver: Improver | None = None
+        self._ruins: Ruin | None = None
 
     def work(self, job: Job) -> object:
         """Runs a task by its name."""
@@ -52,9 +56,17 @@ class Desk:
             "exact": self.exact,
             "improve": self.improve,
             "ruin": self.ruin,
+            "tours": self.tours,
             "withdraw": self.withdraw,
         }
         return methods[job.name](**job.arguments)
+
+    @property
+    def ruins(self) -> Ruin:
+        """The one search by strings, which remembers what it has seen."""
+        if self._ruins is None:
+            self._ruins = Ruin(self.gate)
+        return self._ruins
 
     def route(self, seconds: float, *, improve: bool) -> Draft:
         """A draft by the routing library."""
@@ -177,4 +189,16 @@ class Desk:
         """A better draft within a slice, for routes of many stops."""
         del published  # routes of many stops are not held to what was published
         count = self.instance.rates.count if count is None else count
-        return Improved(*Ruin(self.gate).run(draft, piece, count=count, fixed=fixed, on_better=self.note))
+        return Improved(*self.ruins.run(draft, piece, count=count, fixed=fixed, on_better=self.note))
+
+    def tours(self, draft: Draft, seconds: float, turns: int) -> BoundNote | None:
+        """The bound where routes have many stops, None if it would take too long; its tours are there for the search afterwards."""
+        work = Tours(self.instance, [party for duty in draft.duties for party in duty.parties])
+        if not work.suits():
+            return None
+        ours = set(work.parties)
+        start = [duty for duty in (*self.ruins.seen.duties(FIRST_TOURS), *draft.duties) if ours.issuperset(duty.parties)]
+        columns = [work.column_of(duty) for duty in start]
+        minor = work.run(seconds=seconds, upper=float(draft.cost), start=columns, on_better=self._tell_bound, turns=turns)
+        self.ruins.seen.add_tours([(klass, parties) for parties, klass in work.found.items()])
+        return BoundNote(max(minor, floor_minor(self.instance, ours) or 0))
