@@ -32,8 +32,8 @@ from app.surfaces.sign_in.actors import actor_lookup
 from app.web import health
 from app.web.actors import PROVIDE_ACTOR
 from app.web.api_description import ApiDescription
+from app.web.bodies import StrictRequest
 from app.web.cookies import CSRF_COOKIE, cookie_name, is_https
-from app.web.json_bodies import StrictRequest
 from app.web.live_hub import LiveHub
 from app.web.problems import EXCEPTION_HANDLERS, log_bug
 from app.web.rate_limits import RateLimits, add_rate_limit_headers

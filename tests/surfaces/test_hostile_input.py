@@ -15,7 +15,7 @@ from litestar.routes import HTTPRoute
 from msgspec import inspect
 
 from app.main import build_app
-from app.web.json_bodies import read_json
+from app.web.bodies import read_json
 from tests.support.day_service import day_settings
 from tests.support.fake_stripe import FakeStripe
 from tests.support.server import scratch_database

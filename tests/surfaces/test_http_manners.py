@@ -125,6 +125,22 @@ async def test_bodies_that_are_none_are_refused_with_a_problem(house: House) -> 
     assert (unbounded.status_code, unbounded.json()["errors"][0]["field"]) == (422, "Content-Type")
 
 
+@pytest.mark.parametrize("charset", ["klingon", "utf-7", "hex"])
+async def test_a_form_in_another_charset_is_no_fault_of_ours(house: House, charset: str) -> None:
+    lines = [
+        "--x",
+        'Content-Disposition: form-data; name="email"',
+        f"Content-Type: text/plain; charset={charset}",
+        "",
+        "+2AA-@x.example",
+        "--x--",
+    ]
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = await house.service.http.post("/sign-in", content="\r\n".join(lines).encode(), headers=headers)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"], answer.text
+
+
 async def test_a_file_in_a_text_field_is_a_fault_of_the_form_and_not_ours(house: House) -> None:
     token = house.service.http.headers["x-csrf-token"]
     for route in [route for route in ACCESS if route.startswith("POST ") and not route.startswith("POST /api/")]:

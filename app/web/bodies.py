@@ -1,13 +1,19 @@
-"""JSON bodies as the API description has them: `"true"` is no boolean and `"41.0"` no number. Forms and queries are text and stay lax."""
+"""Bodies as they are read: JSON as the API description has it (`"true"` is no boolean, `"41.0"` no number), forms as UTF-8 text."""
 
+import re
 from functools import cache
 from typing import Any
 
 import msgspec
 from litestar import Request
+from litestar.datastructures import FormMultiDict
 from litestar.exceptions import ValidationException
 from litestar.serialization import decode_json
 from litestar.types import Empty
+
+from app.core.errors import Invalid
+
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 class StrictRequest(Request[Any, Any, Any]):
@@ -21,6 +27,17 @@ class StrictRequest(Request[Any, Any, Any]):
         if self._json is Empty and wanted is not None and self._connection_state.json is Empty:
             self._connection_state.json = read_json(await self.body(), wanted.annotation)
         return await super().json()
+
+    async def form(self) -> FormMultiDict:
+        """The form; raises Invalid where a part came in another charset than UTF-8 and is no text for it."""
+        try:
+            form = await super().form()
+        except LookupError:
+            raise Invalid.field("Content-Type", "A form's text is UTF-8. Send it so, and name no other charset.") from None
+        for name, text in form.multi_items():
+            if isinstance(text, str) and HALF_CHARACTER.search(text):
+                raise Invalid.field(name, f"`{name}` holds half of a character. Send it as UTF-8.")
+        return form
 
 
 def read_json(body: bytes, into: Any) -> Any:
