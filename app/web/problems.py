@@ -15,6 +15,7 @@ from litestar.types import Scope
 
 from app.core.errors import FieldError, Invalid, NotFound, Place, Refusal, SignInNeeded, Unavailable, WaitingRoom
 from app.core.log import logger
+from app.web.bad_text import find_bad_text
 
 log = logger(__name__)
 PROBLEM_JSON = "application/problem+json"
@@ -106,8 +107,14 @@ def field_error(item: dict[str, Any]) -> FieldError:
     return FieldError(field=where, message=f"`{where}` does not fit: {text[:1].lower()}{text[1:]}. The API description shows what does.")
 
 
-def on_bad_text(request: Request[Any, Any, Any], _: Exception) -> Response[Any]:
+def on_bad_text(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Text that is no UTF-8, or holds a character that no database stores (U+0000)."""
+    if isinstance(error, UnicodeDecodeError) and request.headers.get("content-type"):
+        return on_refusal(request, Invalid.field("body", "The body is not valid UTF-8. Encode it as UTF-8 and send it again."))
+    if name := find_bad_text(request):
+        return on_refusal(
+            request, Invalid.field(name, f"`{name}` holds a null character, which cannot be stored. Take it out and send it again.")
+        )
     return on_refusal(request, Invalid("The text you sent is not valid UTF-8, or holds a null character. Correct it and send it again."))
 
 

@@ -106,6 +106,8 @@ async def test_nothing_sent_in_a_field_breaks_anything(house: House) -> None:
             kind = answer.headers["content-type"]
             if answer.status_code >= 500 or (answer.status_code >= 400 and kind != "application/problem+json"):
                 broken.append(f"{route} {text}: {answer.status_code} {kind}")
+            elif answer.status_code == 422 and answer.json()["code"] == "invalid_input" and not answer.json()["errors"]:
+                broken.append(f"{route} {text}: names no field")
     assert broken == [], "\n".join(broken)
 
 

@@ -6,6 +6,7 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -123,6 +124,27 @@ async def test_bodies_that_are_none_are_refused_with_a_problem(house: House) -> 
     no_form = {"Content-Type": "multipart/form-data", "X-CSRF-Token": ""}  # without the token its form is read
     unbounded = await house.service.http.get(f"/open/events/{house.paths['/e/']}/jsonld", headers=no_form)
     assert (unbounded.status_code, unbounded.json()["errors"][0]["field"]) == (422, "Content-Type")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent", "field"),
+    [
+        ("POST", "/api/trips/{trip_id}/pledges", {"json": {"name": "A", "email": "a@x.example", "needs": "a\x00b", "seats": 1}}, "needs"),
+        ("POST", "/api/trips/{trip_id}/pledges", {"content": b'{"name": "\xff"}', "headers": {"Content-Type": "application/json"}}, "body"),
+        ("POST", "/organiser/events/{/e/}/cancel", {"data": {"reason": "a\x00b"}}, "reason"),
+        ("GET", "/api/organiser/events/{event_id}/ledger?account=a%00b", {}, "account"),
+        ("GET", "/e/a%00b", {}, "code"),
+    ],
+)
+async def test_text_that_nobody_can_store_is_refused_by_its_field(
+    house: House, method: str, path: str, sent: dict[str, Any], field: str
+) -> None:
+    if "json" in sent:
+        sent = {"json": {"stop_id": house.paths["stop_id"], "legs": ["outbound"], **sent["json"]}}
+    headers = {"Idempotency-Key": uuid4().hex, **sent.get("headers", {})}
+    client = house.clients["organiser"] if "organiser" in path else house.service.http
+    answer = await client.request(method, path.format(**house.paths), **{**sent, "headers": headers})
+    assert (answer.status_code, [error["field"] for error in answer.json()["errors"]]) == (422, [field]), answer.text
 
 
 @pytest.mark.parametrize("charset", ["klingon", "utf-7", "hex"])

@@ -95,7 +95,7 @@ def challenge_in(credential: dict[str, Any]) -> bytes:
         told = json.loads(base64url_to_bytes(credential["response"]["clientDataJSON"]))
         return base64url_to_bytes(told["challenge"])
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
-        raise Invalid("This is no answer of a passkey. Load the page again and try once more.") from None
+        raise Invalid.field("credential", "This is no answer of a passkey. Load the page again and try once more.") from None
 
 
 def credential_id_in(credential: dict[str, Any]) -> bytes:
@@ -103,7 +103,7 @@ def credential_id_in(credential: dict[str, Any]) -> bytes:
     try:
         return base64url_to_bytes(credential["rawId"])
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise Invalid("This is no answer of a passkey. Load the page again and try once more.") from None
+        raise Invalid.field("credential", "This is no answer of a passkey. Load the page again and try once more.") from None
 
 
 def user_handle_in(credential: dict[str, Any]) -> bytes | None:
