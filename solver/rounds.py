@@ -27,7 +27,7 @@ SHARPEN_SHARE, SHARPEN_SHARE_MANY = 0.15, 0.06  # few duties leave the improveme
 LONG_SHARE, LONGEST_ROUTE_S = 0.25, 60.0
 MANY_LEFT, MANY_SHARE = 0.35, 0.05  # where routes have many stops: time left after the first search, and for each step of a bound far off
 MANY_PATHS = 20_000
-FEW_TURNS = 8  # of that bound where iterations are the limit
+FEW_TURNS = 8  # of that bound where iterations are the limit or little time is left
 TOURS_SHARE = 0.6  # of what is left then, for the bound over tours
 LONGEST_RUIN_S = 30.0
 WHOLE_SHARE = 0.35  # for a proof over millions of paths, which cannot be hurried once begun
@@ -135,7 +135,9 @@ class Rounds:
         if seat is None:
             return
         search.bounded, search.bound = frozenset(party for duty in search.best.duties for party in duty.parties), None
-        self.crew.start(seat, Job("bound", {"draft": search.best, "seconds": seconds / 2}), seconds)
+        last = Job("tours", {"draft": search.best, "seconds": seconds / 2, "turns": FEW_TURNS})
+        plain = Job("bound", {"draft": search.best, "seconds": seconds / 2})
+        self.crew.start(seat, last if self.strings and search.opening.published is None else plain, seconds)
         while self.crew.busy(seat) and time.monotonic() < until:
             self.crew.poll(0.05, lambda _, answer: self.receive(answer))
 

@@ -1,0 +1,126 @@
+"""Routes of many stops: the bound over tours holds, a full fleet is repacked until everybody rides, and runs repeat themselves."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import solver
+from solver.admit import Gate
+from solver.bound import Duals
+from solver.children import Slice
+from solver.instance import Instance
+from solver.many import many_stops
+from solver.partition import Seen
+from solver.ruin import Ruin
+from solver.start import greedy_draft
+from solver.tours import Tours
+from solver.writing import write_plan
+from tests.bench.event_generator import event_problem
+from tests.bench.hfvrp.instances import INSTANCES, best_known_minor, hfvrp_problem
+from tests.solver.test_optimal import even, proven
+
+
+def public(number: int, fleet: str) -> Instance:
+    return Instance(solver.parse_problem(hfvrp_problem(number, fleet)))
+
+
+def bounded(instance: Instance, upper: int, turns: int) -> int:
+    """The bound for serving everybody after so many turns."""
+    work = Tours(instance, range(len(instance.riders)))
+    return work.run(seconds=60, upper=float(upper), start=(), on_better=lambda _: None, turns=turns)
+
+
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(1, 10**6), turns=st.integers(1, 40))
+def test_the_bound_over_tours_is_below_a_proven_optimum_whenever_it_stops(seed: int, turns: int) -> None:
+    told = solver.parse_problem(even(seed, stops=5, vehicles=4, people=3))
+    proof = proven(told)
+    if proof is not None and proof.draft is not None:
+        assert 0 <= bounded(Instance(told), proof.draft.cost, turns) <= proof.draft.cost
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(1, 10**6), steep=st.floats(0.0, 3.0))
+def test_any_prices_prove_something_true(seed: int, steep: float) -> None:
+    told = solver.parse_problem(even(seed, stops=6, vehicles=5, people=3))
+    instance = Instance(told)
+    draft = greedy_draft(Gate(instance), range(len(instance.riders)))
+    if draft.left or not draft.duties:
+        return
+    work = Tours(instance, range(len(instance.riders)))
+    prices = steep * draft.cost / len(work.parties) * (work.seats / work.seats.mean())
+    columns = work.prove(Duals([prices], work.best.vehicles))
+    assert work.minor() <= draft.cost
+    assert all(column.cost > 0 for column in columns)
+
+
+@pytest.mark.parametrize("number", sorted(INSTANCES))
+def test_the_bound_is_close_below_the_least_cost_known_of_a_public_problem(number: int) -> None:
+    for fleet in ("limited", "free"):
+        known = best_known_minor(number, fleet)
+        bound = bounded(public(number, fleet), known, 25)
+        assert bound <= known * 1.0002  # distances are rounded to metres
+        assert bound >= 0.02 * known
+
+
+def test_the_bound_comes_near_the_least_cost_known() -> None:
+    known = best_known_minor(13, "limited")
+    assert bounded(public(13, "limited"), known, 60) >= 0.95 * known
+
+
+def test_a_full_fleet_is_repacked_until_everybody_rides() -> None:
+    instance = public(13, "limited")
+    gate = Gate(instance)
+    first = greedy_draft(gate, range(len(instance.riders)))
+    assert first.persons_left(instance) > 0
+    runs = [Ruin(gate).run(first, Slice(seconds=None, iterations=60, seed=3), count=instance.rates.count, fixed=0) for _ in range(2)]
+    draft = runs[0][0]
+    assert runs[0] == runs[1]
+    assert draft.left == ()
+    assert draft.cost <= 1.1 * best_known_minor(13, "limited")
+    assert solver.check_plan(instance.problem, write_plan(gate, draft, bound=0, optimal=False, seconds=0.0)) == []
+
+
+def test_the_first_so_many_duties_stay_and_a_share_of_the_fleet_is_kept_to() -> None:
+    instance = public(17, "limited")
+    first = greedy_draft(Gate(instance), range(len(instance.riders)))
+    count = instance.rates.count.copy()
+    draft, _ = Ruin(Gate(instance)).run(first, Slice(seconds=None, iterations=20, seed=1), count=count, fixed=2)
+    assert draft.duties[:2] == first.duties[:2]
+    assert all(used <= count[k] for k, used in draft.used().items())
+    assert draft.cost < first.cost
+
+
+def test_routes_of_two_drafts_are_put_together_and_none_is_found_where_there_is_none() -> None:
+    instance = public(13, "free")
+    gate = Gate(instance)
+    ruin = Ruin(gate)
+    first = greedy_draft(gate, range(len(instance.riders)))
+    poor, _ = ruin.apart(first, 0)
+    count = instance.rates.count.tolist()
+    alone = Seen(ruin.roads)
+    cheaper = alone.best(poor, count, work=0.3, seconds=20) or poor  # the same routes on smaller vehicles
+    assert alone.best(cheaper, count, work=0.3, seconds=20) is None
+    better, _ = ruin.run(first, Slice(seconds=None, iterations=30, seed=1), count=instance.rates.count, fixed=0)
+    found = ruin.seen.best(poor, count, work=0.3, seconds=20)
+    assert found is not None
+    assert sum(route.cost for route in found) <= better.cost
+    assert sorted(p for route in found for unit in route.units for p in unit.parties) == list(range(len(instance.riders)))
+
+
+def of_scale(scale: str, **limits: Any) -> bool:
+    root = event_problem(scale, 1)
+    root["limits"] |= limits
+    instance = Instance(solver.parse_problem(root))
+    return many_stops(instance, greedy_draft(Gate(instance), range(len(instance.riders))))
+
+
+def test_the_switch_counts_what_a_full_bus_would_call_at() -> None:
+    assert [of_scale(scale) for scale in "STM"] == [False, False, False]
+    assert of_scale("C")
+    assert not of_scale("C", max_stops=4)
+    for number in INSTANCES:
+        instance = public(number, "limited")
+        assert many_stops(instance, greedy_draft(Gate(instance), range(len(instance.riders))))
