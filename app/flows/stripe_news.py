@@ -27,11 +27,11 @@ async def store_event(pool: Pool, event: StripeEvent, *, polled: bool) -> bool:
         return await inbox_store.store_stripe_event(conn, event, polled=polled)
 
 
-async def work_on_inbox(pool: Pool, *, gateway: PaymentGateway, limit: int = 50) -> int:
+async def work_on_inbox(pool: Pool, *, gateway: PaymentGateway, limit: int = 50, at_once: int = EVENTS_AT_ONCE) -> int:
     """Works on events not settled yet, some at a time; returns how many. One that fails stays and is tried again, behind later ones."""
     async with transaction(pool) as conn:
         waiting = await inbox_store.list_open_stripe_events(conn, limit=limit)
-    gate = asyncio.Semaphore(EVENTS_AT_ONCE)
+    gate = asyncio.Semaphore(at_once)
 
     async def one(event_id: str, type_: str, object_ref: str) -> bool:
         async with gate:

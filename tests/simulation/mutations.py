@@ -82,7 +82,7 @@ MUTATIONS = (
     Mutation(
         what="a settled charge is claimed again by a second job",
         path="app/domain/payments/store.py",
-        old="WHERE id = $1 AND state = ANY($2::text[]) AND (NOT $3::boolean OR next_attempt_at <= busload_now())",
+        old="WHERE id = $1 AND state = ANY($2::text[]) AND (NOT $3::boolean OR state = 'due' OR next_attempt_at <= busload_now())",
         new="WHERE id = $1 AND cardinality($2::text[]) > 0 AND (NOT $3::boolean OR true)",
     ),
     Mutation(

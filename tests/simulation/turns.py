@@ -1,11 +1,13 @@
 """Who works when: each hand is a task that rests at every call to the outside world, and only one hand moves at a time.
 
-So an interleaving is decided by the seed and not by the event loop, and it is the same each time the seed is played.
+So an interleaving is decided by the seed and not by the event loop, and it is the same each time the seed is played. Tasks that a hand
+starts belong to it; it must not let two of them ask the outside world at once.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
 from typing import Any
 
 
@@ -20,6 +22,7 @@ class Hand:
         self.task = asyncio.create_task(self._live(work))
 
     async def _live(self, work: Coroutine[Any, Any, object]) -> None:
+        _hand.set(self)
         try:
             await self._go.wait()
             self._go.clear()
@@ -55,18 +58,19 @@ class Hand:
             await self.task
 
 
+_hand: ContextVar[Hand | None] = ContextVar("hand", default=None)
+
+
 class Turns:
     """The hands that rest somewhere. `may_rest` is the seed's word on whether a call is a place to rest."""
 
     def __init__(self, *, most: int, may_rest: Callable[[], bool]) -> None:
         self.most, self.may_rest = most, may_rest
         self.resting: list[Hand] = []
-        self._by_task: dict[asyncio.Task[Any] | None, Hand] = {}
 
     async def begin(self, what: str, work: Coroutine[Any, Any, object]) -> Hand:
         """A new hand takes its first turn."""
         hand = Hand(what, work)
-        self._by_task[hand.task] = hand
         await self.go_on(hand)
         return hand
 
@@ -77,18 +81,16 @@ class Turns:
         if not await hand.move():
             self.resting.append(hand)
             return
-        del self._by_task[hand.task]
         if hand.error is not None:
             raise hand.error
 
     async def kill(self, hand: Hand) -> None:
         """The process of a resting hand is gone."""
         self.resting.remove(hand)
-        del self._by_task[hand.task]
         await hand.die()
 
     async def at_the_edge(self) -> None:
         """Called at every call to the outside world, before it and after it has had its effect."""
-        hand = self._by_task.get(asyncio.current_task())
+        hand = _hand.get()
         if hand is not None and len(self.resting) < self.most and self.may_rest():
             await hand.rest()

@@ -104,7 +104,7 @@ class Work:
         event = self.town.dice.choice(events[-8:])
         self.town.say(f"webhook: {event.type} {event.object_ref}")
         await store_event(self.town.pool, event, polled=False)
-        await self.town.turns.begin("inbox", work_on_inbox(self.town.pool, gateway=self.town.gateway))
+        await self.town.turns.begin("inbox", work_on_inbox(self.town.pool, gateway=self.town.gateway, at_once=1))
 
     async def poll(self) -> None:
         """The poller reads what no webhook brought."""
@@ -114,7 +114,7 @@ class Work:
                 await poll_stripe(self.town.pool, gateway=self.town.gateway)
             except EXPECTED as error:
                 self.town.say(f"     poll fails: {type(error).__name__}")
-            await work_on_inbox(self.town.pool, gateway=self.town.gateway)
+            await work_on_inbox(self.town.pool, gateway=self.town.gateway, at_once=1)
 
         self.town.say("poll")
         await self.town.turns.begin("poll", read())
