@@ -20,6 +20,7 @@ from solver.pricing import NEVER
 from solver.strings import Roads, Route, Unit, free_of
 
 STRINGS, LONGEST, AVERAGE = 4, 10, 8  # routes touched, stops of one string, stops taken off in all
+WHOLE = 0.06  # how often whole routes come off: other numbers of vehicles of other sizes are hardly found otherwise
 BLINK = 0.02  # of the places are overlooked
 WARM, COLD = 0.08, 0.0005  # temperatures, as shares of what a duty costs
 NEAR = 0.2  # of what a duty costs: routes of tries that lose no more are remembered
@@ -188,14 +189,14 @@ class Ruin:
         rng, touched, taken = self.rng, dict[int, list[Unit]](), list[Unit]()
         if not home:
             return touched, taken
-        seed, wanted = rng.choice(list(home)), 1 + rng.randrange(STRINGS)
+        seed, wanted, whole = rng.choice(list(home)), 1 + rng.randrange(STRINGS), rng.random() < WHOLE
         for stop in self.roads.near[seed]:
             for i in home.get(stop, ()):
-                if i in touched or len(touched) >= wanted or len(taken) >= 2 * AVERAGE:
+                if i in touched or len(touched) >= wanted or len(taken) >= (3 if whole else 2) * AVERAGE:
                     continue
                 units = routes[i].units
                 at = next(n for n, unit in enumerate(units) if unit.stop == stop)
-                size = 1 + rng.randrange(min(LONGEST, len(units)))
+                size = len(units) if whole else 1 + rng.randrange(min(LONGEST, len(units)))
                 first = max(0, min(at - rng.randrange(size), len(units) - size))
                 touched[i] = units[:first] + units[first + size :]
                 taken += units[first : first + size]
