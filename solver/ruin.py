@@ -62,6 +62,8 @@ class Ruin:
         if self.runs:  # the first slice found the region: stay in it, and see what has come to be known since
             warm *= AGAIN
         turns, done, told, self.runs = [0.0, *PARTITION_AT] if self.runs else list(PARTITION_AT), 0, 0, self.runs + 1
+        if most is not None:  # such slices are short
+            turns = turns[-1:]
         self.seen.add(routes)
         best, best_left, least = routes, left, self.rank(routes, left)
         while (routes or left) and (most is None or done < most) and (until is None or time.monotonic() < until):

@@ -117,7 +117,7 @@ def test_each_reason_to_stay_behind() -> None:
 
 def test_collection_by_small_buses_is_improved_by_strings_and_repeats_itself() -> None:
     told = solver.parse_problem(event_problem("C", 3))
-    plans = [solver.solve(told, solver.IterationLimit(150), seed=3) for _ in range(2)]
+    plans = [solver.solve(told, solver.IterationLimit(75), seed=3) for _ in range(2)]
     assert plans[0].plan.duties == plans[1].plan.duties
     assert solver.check_plan(told, plans[0].plan) == []
     assert plans[0].plan.cost_minor < plans[0].history[0].cost_minor
