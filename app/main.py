@@ -18,7 +18,7 @@ from litestar.types import ControllerRouterHandler
 
 import app.surfaces
 from app.core.clock import Mark, read_mark
-from app.core.database import Pool, open_pool
+from app.core.database import Pool, close_in_time, open_pool
 from app.core.log import set_up_logging
 from app.core.open_files import allow_many_files
 from app.domain.payments.gateway import PaymentGateway
@@ -101,6 +101,7 @@ async def run_parts(application: Litestar) -> AsyncIterator[None]:
             await queue.close()
             await live.close()
             await gateway.aclose()
+            await close_in_time(pool)
 
 
 async def note_begin(request: Request[object, object, State]) -> None:

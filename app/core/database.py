@@ -12,6 +12,8 @@ import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
+from app.core.log import logger
+
 if TYPE_CHECKING:  # generic in its stubs only
     PlainConnection = asyncpg.Connection[asyncpg.Record]
     Connection = PlainConnection | PoolConnectionProxy[asyncpg.Record]
@@ -22,7 +24,9 @@ else:
     Pool = asyncpg.Pool
 T = TypeVar("T")
 
+log = logger(__name__)
 LOCK_TIMEOUT_MS = 3_000
+CLOSE_S = 10.0
 STATEMENT_TIMEOUT_MS = 30_000
 CLIENT_CHECK_MS = 2_000  # the server drops a statement nobody waits for any more
 SILENCE_S = 38.0
@@ -95,14 +99,6 @@ async def set_up_connection(conn: Connection) -> None:
     )
 
 
-async def leave_session(_: Connection) -> None:
-    """Nothing to undo when a connection goes back to its pool: settings are SET LOCAL, advisory locks a transaction's, cursors none.
-
-    What asyncpg would ask the server instead (RESET ALL and its like) is one round trip more for everything that is read or written; it
-    still rolls back a transaction that was left open, and drops listeners.
-    """
-
-
 async def open_pool(dsn: str, *, min_size: int = 2, max_size: int = 10, silence_s: float = SILENCE_S) -> Pool:
     """A pool whose connections read jsonb and never wait for ever; raises OSError or asyncpg errors when there is no server."""
     companions: WeakSet[WatchedConnection] = WeakSet()
@@ -120,7 +116,6 @@ async def open_pool(dsn: str, *, min_size: int = 2, max_size: int = 10, silence_
         max_size=max_size,
         timeout=silence_s,
         init=set_up,
-        reset=leave_session,
         connection_class=WatchedConnection,
         server_settings={
             "lock_timeout": str(LOCK_TIMEOUT_MS),
@@ -131,6 +126,16 @@ async def open_pool(dsn: str, *, min_size: int = 2, max_size: int = 10, silence_
         },
     )
     return pool
+
+
+async def close_in_time(pool: Pool, *, patience_s: float = CLOSE_S) -> None:
+    """Closes a pool; what is still in use after `patience_s` is cut off: a lost connection must not keep a process from ending."""
+    try:
+        async with asyncio.timeout(patience_s):
+            await pool.close()
+    except TimeoutError:
+        log.warning("database.close_forced", patience_s=patience_s)
+        pool.terminate()
 
 
 @asynccontextmanager
