@@ -11,10 +11,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-import asyncpg
 import msgspec
 
-from app.core.database import Pool, transaction
+from app.core.database import DATABASE_LOST, Pool, transaction
 from app.core.live import tell_note
 from app.core.log import logger
 from app.domain.dispatch.solving import OnPlan, OnSolving, Solving
@@ -118,5 +117,5 @@ async def tell_notes(pool: Pool, event_id: UUID, notes: Mapping[str, str]) -> No
         async with transaction(pool) as conn:  # it lets a cancellation through, although that took the connection along
             for kind, note in notes.items():
                 await tell_note(conn, kind, event_id, note)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except DATABASE_LOST as error:
         log.warning("dispatch.solving_untold", error=type(error).__name__)
