@@ -11,7 +11,7 @@ import time
 from collections import defaultdict
 from datetime import timedelta
 
-import vroom  # type: ignore[import-untyped]
+import vroom
 
 from solver.admit import Gate
 from solver.draft import Draft
