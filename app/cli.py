@@ -110,10 +110,12 @@ def serve(host: str, port: int) -> None:
 @main.command()
 def worker() -> None:
     """Run one worker process: timers, charges, refunds, mails, plans. Any number may share one database."""
+    import uvloop  # noqa: PLC0415  see above
+
     from app.worker import run_worker  # noqa: PLC0415  see above
 
     try:
-        asyncio.run(run_worker(settings_or_exit()))
+        uvloop.run(run_worker(settings_or_exit()))
     except SettingsFaulty as faults:
         fail(str(faults))
 

@@ -9,7 +9,7 @@ from app.core.log import logger
 from app.core.timers import set_timer
 from app.domain.payments import store as payments
 from app.domain.payments.gateway import GatewayError, IntentState, NotFound, PaymentGateway
-from app.domain.payments.model import CHARGED, LOOKUP_AFTER, Outcome, Payment, PaymentState, outcome_of
+from app.domain.payments.model import CHARGED, LOOKUP_AFTER, Payment, PaymentState, outcome_of
 from app.domain.payments.service import apply_outcome, claim_attempt
 from app.domain.pledges import store as pledges
 from app.flows.charge_payment import try_and_settle, unknown
@@ -104,7 +104,7 @@ async def learn_of_intent(pool: Pool, intent_ref: str, *, gateway: PaymentGatewa
         payment = await payments.get_payment(conn, payment_id) if payment_id else None
     if payment is None or intent.status in {"requires_confirmation", "processing"}:
         return
-    await settle_payment(pool, payment.id, as_hint(payment, outcome_of(intent)))
+    await settle_payment(pool, payment.id, outcome_of(intent), by_hint=True)
 
 
 def our_id(intent: IntentState) -> UUID | None:
@@ -113,16 +113,3 @@ def our_id(intent: IntentState) -> UUID | None:
         return UUID(intent.payment_id) if intent.payment_id else None
     except ValueError:
         return None
-
-
-def as_hint(payment: Payment, outcome: Outcome) -> Outcome:
-    """A hint moves a payment to `succeeded`, or one that nobody answers for.
-
-    Of a failure it may tell late: of one that is known already, or of the attempt before the one that is under way.
-    """
-    if payment.state is PaymentState.UNKNOWN or outcome.state is PaymentState.SUCCEEDED:
-        return outcome
-    return Outcome(
-        state=payment.state, intent_ref=outcome.intent_ref, charge_ref=None, fee_minor=None, error_code=payment.error_code,
-        decline_code=payment.decline_code,
-    )  # fmt: skip

@@ -22,12 +22,13 @@ KEEPS = frozenset({PledgeState.CONFIRMED, PledgeState.PAID, PledgeState.TRAVELLE
 
 
 async def settle_payment(
-    pool: Pool, payment_id: UUID, outcome: Outcome, *, at_bank: bool = False, attempt: int | None = None
+    pool: Pool, payment_id: UUID, outcome: Outcome, *, at_bank: bool = False, attempt: int | None = None, by_hint: bool = False
 ) -> Payment | None:
     """Moves the payment, posts the charge, pays the pledge; refunds at once a charge whose pledge has gone meanwhile. Repeatable.
 
-    `at_bank`: the rider is on the way to the bank's page this moment, and needs no mail that says so. `attempt`: whose outcome it is; that
-    one has failed says nothing of a later one that is under way.
+    `at_bank`: the rider is on the way to the bank's page this moment, and needs no mail that says so. `attempt`: whose outcome it is;
+    that one has failed says nothing of a later one that is under way. `by_hint`: a webhook or the poller told it. It may tell of a failure
+    late, of one that is known or of an attempt before the one under way: such news moves only a charge that nobody answers for.
     """
     async with transaction(pool) as conn:
         await act_as(
@@ -44,6 +45,8 @@ async def settle_payment(
         before = await payments.lock_payment(conn, payment_id)
         assert before is not None
         if outcome.state is not PaymentState.SUCCEEDED and attempt not in {None, before.attempts}:
+            return before
+        if by_hint and outcome.state is not PaymentState.SUCCEEDED and before.state is not PaymentState.UNKNOWN:
             return before
         if outcome.state is PaymentState.SUCCEEDED and before.state in {PaymentState.VOID, PaymentState.ABANDONED}:
             log.error("charge.after_its_end", payment_id=str(payment_id), state=before.state.value)  # a person must give it back

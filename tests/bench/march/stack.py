@@ -15,7 +15,8 @@ from app.stage.private_stack import PrivateStack, private_stack
 from app.stage.processes import Child, start_together, stop_in_order
 from app.stage.roles import HOST, web_role, worker_role
 
-LIMITS = ("--rate-limited",)
+PACE = 4  # seconds of Stripe's in a real one: its limits are met in a quarter of the time they would take
+LIMITS = ("--rate-limited", "--account-requests-per-s", str(100 * PACE), "--endpoint-requests-per-s", str(25 * PACE))
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,13 +6,19 @@ from uuid import UUID
 
 import pytest
 
+from app.core.audit import act_as
 from app.core.clock import busload_now
+from app.core.database import transaction
 from app.core.errors import Conflict
+from app.domain.payments.model import WAITING
+from app.domain.payments.service import claim_attempt
 from app.flows.approve_charge import approve_charge
 from app.flows.cancel_trip import cancel_trip
-from app.flows.charge_payment import charge_payment
+from app.flows.charge_payment import attempt, charge_payment
 from app.flows.look_up_payment import learn_of_intent
+from app.flows.settle_payment import settle_payment
 from tests.support.ledgers import charges_at_stripe, payment_ids
+from tests.support.races import Race
 from tests.support.riders import (
     ASKS,
     DECLINED,
@@ -124,6 +130,23 @@ async def test_late_news_of_a_failure_does_not_end_the_attempt_under_way(service
 
     await charge_with(service, placed, between(service, "fetch_payment_intent", late_news))
     assert [(payment.state, payment.attempts) for payment in await payments(service, placed)] == [("retryable", 2)]
+
+
+async def test_news_of_a_failure_that_the_worker_settles_meanwhile_does_not_put_it_under_way_again(service: Service) -> None:
+    _, placed = await tipped(service, card=DECLINED)
+    async with transaction(service.pool) as conn:
+        await act_as(conn, "worker", "charge")
+        payment = await claim_attempt(conn, (await payment_ids(service.pool, placed))[0], sorted(WAITING), only_when_due=True)
+    assert payment is not None
+    outcome = await attempt(service.pool, payment, gateway=service.stripe.gateway)
+    assert outcome is not None
+    assert outcome.intent_ref is not None
+    intent_ref = outcome.intent_ref
+    await Race(service.pool, at="set_config('busload.actor'").run(
+        lambda pool: learn_of_intent(pool, intent_ref, gateway=service.stripe.gateway),
+        lambda pool: settle_payment(pool, payment.id, outcome, attempt=payment.attempts),
+    )
+    assert [(payment.state, payment.attempts) for payment in await payments(service, placed)] == [("retryable", 1)]
 
 
 @pytest.mark.parametrize("moment", ["create_payment_intent", "confirm_payment_intent"])
