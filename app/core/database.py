@@ -138,8 +138,58 @@ async def close_in_time(pool: Pool, *, patience_s: float = CLOSE_S) -> None:
         pool.terminate()
 
 
+class KeptConnection:
+    """One connection of a pool from use to use, for who has many short transactions to do in a row.
+
+    asyncpg resets a connection whenever it goes back to its pool: one round trip for each transaction. Here it is acquired at the first use
+    and goes back at the end. After anything raised, or when the server has cut it between two uses, the next use acquires another.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._kept: PoolConnectionProxy[asyncpg.Record] | None = None
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Connection]:
+        """The connection; one user at a time."""
+        if self._kept is not None and is_lost(self._kept):
+            await self.give_back()
+        if self._kept is None:
+            self._kept = await self._pool.acquire()
+        try:
+            yield self._kept
+        except BaseException:
+            await self.give_back()
+            raise
+
+    async def give_back(self) -> None:
+        """It goes back to its pool, reset; a lost one has nothing to go back."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            with suppress(*DATABASE_LOST):
+                await self._pool.release(kept)
+
+
+def is_lost(conn: "PoolConnectionProxy[asyncpg.Record]") -> bool:
+    """Whether the connection has gone; its pool may have taken note of that already."""
+    try:
+        return conn.is_closed()
+    except asyncpg.InterfaceError:
+        return True
+
+
 @asynccontextmanager
-async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+async def kept_connection(pool: Pool) -> AsyncIterator[KeptConnection]:
+    """A KeptConnection that is given back at the end."""
+    kept = KeptConnection(pool)
+    try:
+        yield kept
+    finally:
+        await kept.give_back()
+
+
+@asynccontextmanager
+async def transaction(pool: Pool | KeptConnection) -> AsyncIterator[Connection]:
     """One connection, one transaction: commits at the end, rolls back on any exception."""
     async with pool.acquire() as conn:
         opened = conn.transaction()

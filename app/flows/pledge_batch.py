@@ -7,7 +7,7 @@ import asyncpg
 import msgspec
 
 from app.core.audit import act_as
-from app.core.database import Connection, Pool, transaction
+from app.core.database import Connection, KeptConnection, Pool, transaction
 from app.core.errors import NotFound, Refusal
 from app.core.idempotency import KeyReused
 from app.core.ids import derived_token
@@ -40,13 +40,15 @@ NOT_THE_PLEDGE = (  # what fails a whole batch whatever its pledges are: asking 
 
 
 async def place_batch(
-    pool: Pool, trip_id: UUID, requests: Sequence[PledgeRequest], *, secret: str, lock_trip: TripLock = trips.lock_trip
+    pool: Pool | KeptConnection, trip_id: UUID, requests: Sequence[PledgeRequest], *, secret: str, lock_trip: TripLock = trips.lock_trip
 ) -> list[Answer]:
     """The same for requests that are chosen already."""
     return await place_waiting(pool, trip_id, lambda: requests, secret=secret, lock_trip=lock_trip)
 
 
-async def place_waiting(pool: Pool, trip_id: UUID, choose: Choose, *, secret: str, lock_trip: TripLock = trips.lock_trip) -> list[Answer]:
+async def place_waiting(
+    pool: Pool | KeptConnection, trip_id: UUID, choose: Choose, *, secret: str, lock_trip: TripLock = trips.lock_trip
+) -> list[Answer]:
     """Decides the requests that `choose` gives once the trip is locked (their keys differ) in their order and commits.
 
     One answer or refusal for each, in the same order. Should the database refuse what the rules let through, each is tried alone, so that
@@ -67,7 +69,7 @@ async def place_waiting(pool: Pool, trip_id: UUID, choose: Choose, *, secret: st
     return [await place_alone(pool, trip_id, request, secret=secret, lock_trip=lock_trip) for request in requests]
 
 
-async def place_alone(pool: Pool, trip_id: UUID, request: PledgeRequest, *, secret: str, lock_trip: TripLock) -> Answer:
+async def place_alone(pool: Pool | KeptConnection, trip_id: UUID, request: PledgeRequest, *, secret: str, lock_trip: TripLock) -> Answer:
     """A batch of one; what goes wrong is its own answer."""
     try:
         return (await place_batch(pool, trip_id, [request], secret=secret, lock_trip=lock_trip))[0]

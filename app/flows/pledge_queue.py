@@ -6,15 +6,15 @@ Whoever comes when the queue is longer than it can be served in 2 s gets a place
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Self
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
-from app.core.database import Pool
+from app.core.database import Pool, kept_connection
 from app.flows.pledge_batch import Answer, Choose, place_waiting
 from app.flows.pledge_wish import PlacedPledge, PledgeRequest
 from app.flows.waiting_room import WaitingRooms, waiting_rooms
@@ -26,6 +26,8 @@ FIRST_RATE_PER_S = 300.0  # until a batch large enough to tell has been measured
 TELLING_BATCH = 32
 NEWEST_WEIGHT = 0.3
 PlaceWaiting = Callable[[UUID, Choose], Awaitable[Sequence[Answer]]]
+OpenLane = Callable[[], AbstractAsyncContextManager[PlaceWaiting]]
+"""What a lane places its batches with, for as long as it has any."""
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,8 +104,8 @@ class PledgeQueue:
     Assumes nothing about other processes: the trip's row lock orders their batches. Built and closed by the composition root.
     """
 
-    def __init__(self, place: PlaceWaiting, rooms: WaitingRooms, *, first_rate_per_s: float = FIRST_RATE_PER_S) -> None:
-        self._place = place
+    def __init__(self, open_lane: OpenLane, rooms: WaitingRooms, *, first_rate_per_s: float = FIRST_RATE_PER_S) -> None:
+        self._open_lane = open_lane
         self._rooms = rooms
         self._first_rate_per_s = first_rate_per_s
         self._queues: dict[UUID, TripQueue] = {}
@@ -122,7 +124,7 @@ class PledgeQueue:
             queue = self._queues[trip_id] = TripQueue(self._rates.get(trip_id, self._first_rate_per_s))
         queue.waiting.append(waiting)
         if queue.lanes < LANES and not queue.at_the_lock:
-            self._open_lane(trip_id, queue)
+            self._start_lane(trip_id, queue)
         return await waiting.answer
 
     def pace_of(self, trip_id: UUID) -> tuple[float, float]:
@@ -138,7 +140,7 @@ class PledgeQueue:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _open_lane(self, trip_id: UUID, queue: TripQueue) -> None:
+    def _start_lane(self, trip_id: UUID, queue: TripQueue) -> None:
         queue.lanes += 1
         queue.at_the_lock += 1  # from now on, not from the task's first step: nobody shall open another meanwhile
         task = asyncio.create_task(self._work(trip_id, queue), name="pledge-queue")
@@ -147,17 +149,18 @@ class PledgeQueue:
 
     async def _work(self, trip_id: UUID, queue: TripQueue) -> None:
         """Takes batches until nobody waits any more, or the other lane is at the lock for who does."""
-        queue.at_the_lock -= 1
-        try:
-            while queue.waiting and not queue.at_the_lock:
-                with Batch(queue) as batch:
-                    answers = await self._answers(trip_id, batch)
-                for waiting, answer in zip(batch.taken or [], answers, strict=True):
-                    give(waiting, answer)
-        finally:
-            queue.lanes -= 1
-            if not queue.lanes:
-                self._end(trip_id, queue)
+        async with self._open_lane() as place:
+            queue.at_the_lock -= 1
+            try:
+                while queue.waiting and not queue.at_the_lock:
+                    with Batch(queue) as batch:
+                        answers = await answers_of(place, trip_id, batch)
+                    for waiting, answer in zip(batch.taken or [], answers, strict=True):
+                        give(waiting, answer)
+            finally:  # before the lane's connection goes back: who comes meanwhile opens another lane
+                queue.lanes -= 1
+                if not queue.lanes:
+                    self._end(trip_id, queue)
 
     def _end(self, trip_id: UUID, queue: TripQueue) -> None:
         del self._queues[trip_id]
@@ -172,17 +175,18 @@ class PledgeQueue:
         if len(self._rates) > MAX_BATCH:
             self._rates.pop(next(iter(self._rates)))
 
-    async def _answers(self, trip_id: UUID, batch: Batch) -> Sequence[Answer]:
-        """Of a batch; waits for a lock somebody else holds for long, and gives everyone what failed all of them."""
-        until_s = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                return await self._place(trip_id, batch.choose)
-            except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
-                if time.monotonic() > until_s:
-                    return [error] * len(batch.choose())
-            except Exception as error:  # noqa: BLE001  each caller raises it where it waits
+
+async def answers_of(place: PlaceWaiting, trip_id: UUID, batch: Batch) -> Sequence[Answer]:
+    """Of a batch; waits for a lock somebody else holds for long, and gives everyone what failed all of them."""
+    until_s = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return await place(trip_id, batch.choose)
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
+            if time.monotonic() > until_s:
                 return [error] * len(batch.choose())
+        except Exception as error:  # noqa: BLE001  each caller raises it where it waits
+            return [error] * len(batch.choose())
 
 
 def take_batch(waiting: "deque[Waiting]") -> list[Waiting]:
@@ -213,7 +217,13 @@ def give(waiting: Waiting, answer: Answer) -> None:
 def pledge_queue(pool: Pool, *, secret: str, first_rate_per_s: float = FIRST_RATE_PER_S) -> PledgeQueue:
     """The queue of a web process."""
 
-    async def place(trip_id: UUID, choose: Choose) -> Sequence[Answer]:
-        return await place_waiting(pool, trip_id, choose, secret=secret)
+    @asynccontextmanager
+    async def open_lane() -> AsyncIterator[PlaceWaiting]:
+        async with kept_connection(pool) as kept:
 
-    return PledgeQueue(place, waiting_rooms(pool, secret=secret), first_rate_per_s=first_rate_per_s)
+            async def place(trip_id: UUID, choose: Choose) -> Sequence[Answer]:
+                return await place_waiting(kept, trip_id, choose, secret=secret)
+
+            yield place
+
+    return PledgeQueue(open_lane, waiting_rooms(pool, secret=secret), first_rate_per_s=first_rate_per_s)
