@@ -10,7 +10,7 @@ from app.core.audit import act_as
 from app.core.clock import busload_now
 from app.core.database import transaction
 from app.core.errors import Conflict
-from app.domain.payments.model import WAITING
+from app.domain.payments.model import WAITING, outcome_of
 from app.domain.payments.service import claim_attempt
 from app.flows.approve_charge import approve_charge
 from app.flows.cancel_trip import cancel_trip
@@ -147,6 +147,21 @@ async def test_news_of_a_failure_that_the_worker_settles_meanwhile_does_not_put_
         lambda pool: settle_payment(pool, payment.id, outcome, attempt=payment.attempts),
     )
     assert [(payment.state, payment.attempts) for payment in await payments(service, placed)] == [("retryable", 1)]
+
+
+async def test_control_taken_for_more_than_a_hint_late_news_of_a_failure_ends_the_attempt_under_way(service: Service) -> None:
+    _, placed = await tipped(service, card=DECLINED)
+    await service.work("charge_payment")
+    (failed,) = await payments(service, placed)
+    assert failed.intent_ref is not None
+    news = outcome_of(await service.stripe.gateway.fetch_payment_intent(failed.intent_ref))
+    await service.jump(timedelta(hours=49))
+
+    async def late_news() -> None:
+        await settle_payment(service.pool, failed.id, news)
+        assert await states(service, placed) == ["retryable"]
+
+    await charge_with(service, placed, between(service, "fetch_payment_intent", late_news))
 
 
 @pytest.mark.parametrize("moment", ["create_payment_intent", "confirm_payment_intent"])
