@@ -27,6 +27,7 @@ from app.flows.pledge_queue import PledgeQueue, pledge_queue
 from app.provider import pace_for, stripe_base_for
 from app.settings import Settings
 from app.surfaces.entrances import keep_entrance
+from app.surfaces.rider.reading import trip_sheets
 from app.surfaces.routes import ROUTES as SURFACE_ROUTES
 from app.surfaces.sign_in.actors import actor_lookup
 from app.web import health
@@ -37,6 +38,7 @@ from app.web.cookies import CSRF_COOKIE, cookie_name, is_https
 from app.web.live_hub import LiveHub
 from app.web.problems import EXCEPTION_HANDLERS, log_bug
 from app.web.rate_limits import RateLimits, add_rate_limit_headers
+from app.web.same_pages import SamePages
 from app.web.security_headers import add_security_headers, page_csp
 from app.web.static_files import static_router
 from app.web.templating import build_environment, template_config
@@ -93,7 +95,7 @@ async def run_parts(application: Litestar) -> AsyncIterator[None]:
         application.state.update({"pool": pool, "gateway": gateway, "live": live, "pledge_queue": queue})
         async with pool.acquire() as conn:
             is_live = await read_mark(conn) is Mark.LIVE
-        application.state.update({"actor_lookup": actor_lookup(pool), "is_live": is_live})
+        application.state.update({"actor_lookup": actor_lookup(pool), "trip_sheets": trip_sheets(pool), "is_live": is_live})
         live.start()
         try:
             yield
@@ -116,7 +118,10 @@ def build_app(settings: Settings) -> Litestar:
     form_origins = [settings.stripe_base] if settings.stripe_base else [STRIPE_CHECKOUT, STRIPE_CONNECT]
     return Litestar(
         route_handlers=ROUTES,
-        state=State({"settings": settings, "meters": meters, "csp": page_csp(form_origins), "hsts": is_https(settings.base_url)}),
+        state=State({
+            "settings": settings, "meters": meters, "csp": page_csp(form_origins), "hsts": is_https(settings.base_url),
+            "same_pages": SamePages(templates),
+        }),
         lifespan=[run_parts],
         dependencies={
             "pool": Provide(provide_pool, sync_to_thread=False),

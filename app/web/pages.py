@@ -1,8 +1,9 @@
 """Rendering a page: what every template gets beside its own views."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from litestar import Request, Response
+from litestar import MediaType, Request, Response
 from litestar.datastructures import Cookie
 from litestar.response import Redirect, Template
 from litestar.utils.empty import value_or_default
@@ -10,8 +11,10 @@ from litestar.utils.scope.state import ScopeState
 
 from app.core.errors import Invalid
 from app.web.actors import Actor
+from app.web.same_pages import SamePages
 
 FLASH_COOKIE = "busload_flash"
+THEMES = frozenset({"light", "dark"})
 FLASHES = {
     "saved": ("Saved.", "good"),
     "withdrawn": ("Your pledge is withdrawn. Your seats are free for somebody else.", "good"),
@@ -37,20 +40,35 @@ FLASHES = {
 
 def page(request: Request[Any, Any, Any], template: str, *, actor: Actor | None = None, status: int = 200, **views: Any) -> Template:
     """A page from a template and view Structs; flash notes of the step before are shown once."""
-    flash = FLASHES.get(request.cookies.get(FLASH_COOKIE, ""))
-    context: dict[str, Any] = {
-        "csrf_token": value_or_default(ScopeState.from_scope(request.scope).csrf_token, ""),
-        "theme": request.cookies.get("theme", ""),
-        "lang": "en",
-        "actor": actor,
-        "path": request.url.path,
-        "errors": {},
-        **views,
-    }
-    if flash:
+    token = value_or_default(ScopeState.from_scope(request.scope).csrf_token, "")
+    context = context_of(request, csrf_token=token, actor=actor, **views)
+    return Template(template, context=context, status_code=status, cookies=flash_seen(context))
+
+
+def same_page(request: Request[Any, Any, Any], template: str, *, own: Mapping[str, str], **views: Any) -> Response[str]:
+    """The same for who is not signed in: a page that says the same to all of them is rendered once (`SamePages`).
+
+    `own`: texts that are this visitor's, by the names of their marks in the views. The form's token is one by itself.
+    """
+    pages: SamePages = request.app.state.same_pages
+    token = value_or_default(ScopeState.from_scope(request.scope).csrf_token, "")
+    context = context_of(request, csrf_token=pages.mark("csrf_token"), actor=None, **views)
+    html = pages.render(template, context, {"csrf_token": token, **own})
+    return Response(html, media_type=MediaType.HTML, cookies=flash_seen(context))
+
+
+def context_of(request: Request[Any, Any, Any], **views: Any) -> dict[str, Any]:
+    """What every template gets beside its own views."""
+    theme = request.cookies.get("theme", "")
+    context = {"theme": theme if theme in THEMES else "", "lang": "en", "path": request.scope["path"], "errors": {}, **views}
+    if flash := FLASHES.get(request.cookies.get(FLASH_COOKIE, "")):
         context["flash"] = [{"text": flash[0], "tone": flash[1]}]
-    cookies = [Cookie(key=FLASH_COOKIE, value="", max_age=0, path="/")] if flash else []
-    return Template(template, context=context, status_code=status, cookies=cookies)
+    return context
+
+
+def flash_seen(context: Mapping[str, Any]) -> list[Cookie]:
+    """A note that is shown now is not shown again."""
+    return [Cookie(key=FLASH_COOKIE, value="", max_age=0, path="/")] if "flash" in context else []
 
 
 def see_other(path: str, *, flash: str | None = None) -> Response[Any]:

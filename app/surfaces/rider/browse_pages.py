@@ -12,28 +12,29 @@ from litestar.response import Template
 
 from app.core.database import Connection, Pool
 from app.core.errors import Conflict, Invalid, NotFound, Refusal, Unavailable, WaitingRoom
+from app.core.together import Together
 from app.domain.events import store as events
 from app.domain.events.model import Event, StopState
 from app.domain.partners import store as partners
 from app.domain.payments.gateway import PaymentGateway
 from app.domain.pledges import store as pledges
 from app.domain.pledges.model import MAX_PEOPLE, PledgeState
-from app.domain.trips import store as trips
 from app.domain.trips.model import SELLING, Trip
 from app.flows.hold_for_review import note_network
 from app.flows.open_card_page import open_card_page
 from app.flows.pledge_queue import PledgeQueue
 from app.flows.pledge_wish import PledgeWish, request_pledge
 from app.flows.propose_stop import propose_stop
+from app.flows.trip_sheet_store import TripSheet
 from app.settings import Settings
 from app.surfaces.open_data.structured import event_data, script_tag
 from app.surfaces.rider.in_line import forget_place, go_on, kept_key, place_token, show_line
-from app.surfaces.rider.reading import NO_EVENT, NO_TRIP, read_event, read_public_trips, read_trip_detail
+from app.surfaces.rider.reading import NO_EVENT, NO_TRIP, read_event, read_public_trips, trip_detail
 from app.surfaces.rider.views import EventView, TripDetail, TripView, legs_chosen, view_event, view_trip
 from app.surfaces.rider.way_back import remember_way_back
-from app.web.actors import Actor, CurrentActor
+from app.web.actors import Actor, CurrentActor, find_actor
 from app.web.forms import read_form
-from app.web.pages import errors_by_field, page, see_other
+from app.web.pages import errors_by_field, page, same_page, see_other
 from app.web.rate_limits import network_hash
 
 NEAR_M = 150_000.0
@@ -67,6 +68,19 @@ class PledgeForm(msgspec.Struct, frozen=True, kw_only=True):
     back: str = ""
 
 
+EMPTY_FORM = {
+    "stop_id": "",
+    "name": "",
+    "email": "",
+    "legs": "both",
+    "seats": 1,
+    "wheelchairs": 0,
+    "phone": "",
+    "needs": "",
+    "card": "new",
+    "via": "",
+    "back": "",
+}
 AGREE = "Please agree to the terms: without them no card may be charged."
 ASKS = {
     "stop_id": "Please choose where you get on.",
@@ -155,36 +169,30 @@ async def event_page(
 async def trip_page(
     request: Request[Any, Any, Any],
     code: FromPath[str],
-    pool: NamedDependency[Pool],
-    settings: NamedDependency[Settings],
-    actor: CurrentActor,
     via: FromQuery[str | None] = None,
     back: Annotated[str | None, QueryParameter(name="return", required=False)] = None,
-) -> Template:
+) -> Response[Any]:
     """A trip, live, with the form that pledges to it; a widget says which key (`via`) and page (`return`) the rider comes from."""
-    detail = await detail_by_code(pool, code, settings)
-    return await show_trip(request, pool, actor, detail, values={"via": via or "", "back": back or ""}, errors={})
+    actor, detail = await find_actor(request), await detail_by_code(request, code)
+    values = {"via": via or "", "back": back or ""}
+    if actor.account_id is None:
+        return show_trip_to_anybody(request, detail, values=values)
+    return await show_trip(request, actor, detail, values=values, errors={})
 
 
 @get("/trips/{code:str}/board", include_in_schema=False)
-async def trip_board(
-    request: Request[Any, Any, Any],
-    code: FromPath[str],
-    pool: NamedDependency[Pool],
-    settings: NamedDependency[Settings],
-    actor: CurrentActor,
-) -> Template:
+async def trip_board(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
     """The part of the trip's page that follows its state."""
-    return page(request, "rider/_trip_board.html", actor=actor, **detail_views(await detail_by_code(pool, code, settings)))
+    return same_page(request, "rider/_trip_board.html", own={}, **detail_views(await detail_by_code(request, code)))
 
 
-async def detail_by_code(pool: Pool, code: str, settings: Settings) -> TripDetail:
+async def detail_by_code(request: Request[Any, Any, Any], code: str) -> TripDetail:
     """A public trip by its code, or NotFound."""
-    async with pool.acquire() as conn:
-        trip_id = await trips.find_trip_id(conn, code)
-    if trip_id is None:
+    sheets: Together[str, TripSheet] = request.app.state.trip_sheets
+    sheet = await sheets.look_up(code) if code.isprintable() else None  # what cannot be a code must not spoil the look-up of others
+    if sheet is None:
         raise NotFound(NO_TRIP, code="unknown_trip")
-    return await read_trip_detail(pool, trip_id, settings.base_url)
+    return trip_detail(sheet, request.app.state.settings.base_url)
 
 
 def detail_views(detail: TripDetail) -> dict[str, Any]:
@@ -198,9 +206,21 @@ def detail_views(detail: TripDetail) -> dict[str, Any]:
     }
 
 
+def page_views(detail: TripDetail, values: dict[str, Any]) -> dict[str, Any]:
+    """What the trip's page needs beside the form's state."""
+    approved = [stop for stop in detail.stops if stop.state is StopState.APPROVED]
+    return {"values": {**EMPTY_FORM, **values}, "max_people": MAX_PEOPLE, "approved": approved, **detail_views(detail)}
+
+
+def show_trip_to_anybody(request: Request[Any, Any, Any], detail: TripDetail, *, values: dict[str, Any]) -> Response[Any]:
+    """The trip's page for who is not signed in: the same for all but for the form's key."""
+    marked = {"key": request.app.state.same_pages.mark("key"), **values}
+    own = {"key": kept_key(request) or uuid4().hex}
+    return same_page(request, "rider/trip.html", own=own, saved_card=None, **page_views(detail, marked))
+
+
 async def show_trip(
     request: Request[Any, Any, Any],
-    pool: Pool,
     actor: Actor,
     detail: TripDetail,
     *,
@@ -209,33 +229,25 @@ async def show_trip(
     status: int = 200,
 ) -> Template:
     """The trip's page with a pledge form that keeps what was typed."""
-    async with pool.acquire() as conn:
-        card = await pledges.find_saved_card(conn, actor.account_id) if actor.account_id else None
-    defaults = {
+    card = None
+    if actor.account_id:
+        async with request.app.state.pool.acquire() as conn:
+            card = await pledges.find_saved_card(conn, actor.account_id)
+    known = {
         "key": kept_key(request) or uuid4().hex,
-        "stop_id": "",
         "name": actor.name,
         "email": actor.email,
-        "legs": "both",
-        "seats": 1,
-        "wheelchairs": 0,
-        "phone": "",
-        "needs": "",
         "card": "saved" if card else "new",
-        "via": "",
-        "back": "",
+        **values,
     }
     return page(
         request,
         "rider/trip.html",
         actor=actor,
         status=status,
-        values={**defaults, **values},
         errors=errors,
         saved_card=card.card_label if card else None,
-        max_people=MAX_PEOPLE,
-        approved=[stop for stop in detail.stops if stop.state is StopState.APPROVED],
-        **detail_views(detail),
+        **page_views(detail, known),
     )
 
 
@@ -250,7 +262,7 @@ async def pledge_form(
     actor: CurrentActor,
 ) -> Response[Any]:
     """Places the pledge and goes on to the card page; faults come back with everything that was typed."""
-    detail = await detail_by_code(pool, code, settings)
+    detail = await detail_by_code(request, code)
     typed = {name: str(value) for name, value in (await request.form()).items()}
     try:
         form = await read_form(request, PledgeForm, asks=ASKS)
@@ -266,10 +278,10 @@ async def pledge_form(
     except WaitingRoom as waiting:
         return show_line(request, actor, detail, waiting, typed=typed, settings=settings)
     except Invalid as invalid:
-        return await show_trip(request, pool, actor, detail, values=typed, errors=errors_by_field(invalid), status=422)
+        return await show_trip(request, actor, detail, values=typed, errors=errors_by_field(invalid), status=422)
     except Refusal as refused:
         return await show_trip(
-            request, pool, actor, detail, values={**typed, "key": uuid4().hex}, errors={"": refused.detail}, status=refused.status
+            request, actor, detail, values={**typed, "key": uuid4().hex}, errors={"": refused.detail}, status=refused.status
         )
     manage_path = f"/p/{placed.manage_token}"
     url = manage_path
@@ -303,15 +315,9 @@ def wish_of(form: PledgeForm) -> PledgeWish:
 
 
 @get("/trips/{code:str}/propose-stop", include_in_schema=False)
-async def propose_page(
-    request: Request[Any, Any, Any],
-    code: FromPath[str],
-    pool: NamedDependency[Pool],
-    settings: NamedDependency[Settings],
-    actor: CurrentActor,
-) -> Template:
+async def propose_page(request: Request[Any, Any, Any], code: FromPath[str], actor: CurrentActor) -> Template:
     """The form that proposes a stop."""
-    detail = await detail_by_code(pool, code, settings)
+    detail = await detail_by_code(request, code)
     return page(request, "rider/propose_stop.html", actor=actor, values={}, near=[], **detail_views(detail))
 
 
@@ -320,11 +326,10 @@ async def propose_form(
     request: Request[Any, Any, Any],
     code: FromPath[str],
     pool: NamedDependency[Pool],
-    settings: NamedDependency[Settings],
     actor: CurrentActor,
 ) -> Response[Any]:
     """Offers stops near by first; adds the new one when the rider insists."""
-    detail = await detail_by_code(pool, code, settings)
+    detail = await detail_by_code(request, code)
     typed = {name: str(value) for name, value in (await request.form()).items()}
     views = {"values": typed, "near": [], **detail_views(detail)}
     try:
@@ -340,9 +345,9 @@ async def propose_form(
 
 
 @get("/trips/{code:str}/map.json", include_in_schema=False)
-async def trip_map(code: FromPath[str], pool: NamedDependency[Pool], settings: NamedDependency[Settings]) -> dict[str, Any]:
+async def trip_map(request: Request[Any, Any, Any], code: FromPath[str]) -> dict[str, Any]:
     """The trip's stops and venue as GeoJSON."""
-    detail = await detail_by_code(pool, code, settings)
+    detail = await detail_by_code(request, code)
     points = [("venue", detail.event.venue, detail.event.lon, detail.event.lat)]
     points += [("stop", stop.name, stop.lon, stop.lat) for stop in detail.stops if stop.state is StopState.APPROVED]
     return {

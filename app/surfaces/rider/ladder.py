@@ -7,7 +7,7 @@ import msgspec
 
 from app.core.clock import busload_now
 from app.core.database import Connection
-from app.domain.events.ladder import RefundStep, ahead_of, event_steps, share_at
+from app.domain.events.ladder import RefundStep, ahead_of, share_at
 from app.domain.events.model import Event
 from app.domain.payments.model import Payment, Refund
 from app.domain.payments.shares import back_of
@@ -39,11 +39,6 @@ class PledgeLadder(msgspec.Struct, frozen=True, kw_only=True):
 def view_steps(steps: Sequence[RefundStep], held_minor: Sequence[int]) -> list[RefundStepView]:
     """Steps with what they come to for charges that hold these amounts."""
     return [RefundStepView(until=s.until, refund_bp=s.refund_bp, amount_minor=back_of(held_minor, s.refund_bp)) for s in steps]
-
-
-async def read_trip_ladder(conn: Connection, event: Event, amount_minor: int) -> list[RefundStepView]:
-    """What a new pledge would be shown: the steps ahead, for an amount."""
-    return view_steps(ahead_of(event_steps(event), await busload_now(conn)), [amount_minor])
 
 
 async def read_pledge_ladder(

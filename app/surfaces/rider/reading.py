@@ -1,11 +1,15 @@
 """What rider pages and the API read, in one place: ids and codes to Structs, with the refusals for what is not there."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
+from app.core.clock import busload_now
 from app.core.database import Connection, Pool
 from app.core.errors import NotFound
 from app.core.ids import token_hash
+from app.core.together import Together
 from app.domain.events import store as events
+from app.domain.events.ladder import ahead_of, event_steps
 from app.domain.events.model import Event
 from app.domain.payments import refund_store
 from app.domain.payments import store as payments
@@ -13,7 +17,8 @@ from app.domain.pledges import store as pledges
 from app.domain.pledges.model import Pledge
 from app.domain.trips import store as trips
 from app.domain.trips.model import Trip, TripState
-from app.surfaces.rider.ladder import read_pledge_ladder, read_trip_ladder
+from app.flows.trip_sheet_store import TripSheet, find_trip_sheets
+from app.surfaces.rider.ladder import read_pledge_ladder, view_steps
 from app.surfaces.rider.views import PledgeView, TripDetail, view_event, view_pledge, view_stop, view_trip
 from app.web.actors import Actor
 
@@ -43,13 +48,28 @@ async def read_trip_detail(pool: Pool, trip_id: UUID, base_url: str) -> TripDeta
     async with pool.acquire() as conn:
         trip, event = await read_trip(conn, trip_id)
         stops = await events.list_stops_of_trip(conn, trip_id)
-        shown = view_trip(trip, event.currency, base_url)
-        ladder = await read_trip_ladder(conn, event, shown.price_both_minor)
+        now = await busload_now(conn)
+    return trip_detail(TripSheet(now=now, trip=trip, event=event, stops=stops), base_url)
+
+
+def trip_sheets(pool: Pool) -> Together[str, TripSheet]:
+    """Trips by their public codes: one statement for all that ask at once, each read after it was asked for."""
+
+    async def fetch(codes: Sequence[str]) -> dict[str, TripSheet]:
+        async with pool.acquire() as conn:
+            return await find_trip_sheets(conn, codes)
+
+    return Together(fetch)
+
+
+def trip_detail(sheet: TripSheet, base_url: str) -> TripDetail:
+    """What was read of a trip, for everyone to see."""
+    shown = view_trip(sheet.trip, sheet.event.currency, base_url)
     return TripDetail(
         trip=shown,
-        refund_ladder=ladder,
-        event=view_event(event, base_url),
-        stops=[view_stop(s) for s in stops if s.state != "rejected"],
+        refund_ladder=view_steps(ahead_of(event_steps(sheet.event), sheet.now), [shown.price_both_minor]),
+        event=view_event(sheet.event, base_url),
+        stops=[view_stop(s) for s in sheet.stops if s.state != "rejected"],
     )
 
 

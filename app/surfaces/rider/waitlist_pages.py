@@ -40,15 +40,9 @@ class WaitForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @get("/trips/{code:str}/waitlist", include_in_schema=False)
-async def join_page(
-    request: Request[Any, Any, Any],
-    code: FromPath[str],
-    pool: NamedDependency[Pool],
-    settings: NamedDependency[Settings],
-    actor: CurrentActor,
-) -> Template:
+async def join_page(request: Request[Any, Any, Any], code: FromPath[str], actor: CurrentActor) -> Template:
     """The form that joins a trip's waiting line."""
-    return show_join(request, actor, await detail_by_code(pool, code, settings), values={}, errors={})
+    return show_join(request, actor, await detail_by_code(request, code), values={}, errors={})
 
 
 def show_join(
@@ -78,7 +72,7 @@ async def join_form(
     actor: CurrentActor,
 ) -> Response[Any]:
     """Joins the line and shows the place in it; faults come back with everything that was typed."""
-    detail = await detail_by_code(pool, code, settings)
+    detail = await detail_by_code(request, code)
     typed = {name: str(value) for name, value in (await request.form()).items()}
     try:
         form = await read_form(request, WaitForm, asks=ASKS)
