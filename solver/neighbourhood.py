@@ -118,26 +118,32 @@ class Sets:
 
 
 def feasible_sets(books: Books, demand: Demand, room: int, most: int = MAX_SETS) -> Sets | None:
-    """All sets of points that one bus could visit, grown point by point; None if there are too many."""
+    """All sets of points that one bus could visit, grown point by point; None if there are too many.
+
+    On each leg a bus with `room` seats leaves at most one of the points partly unserved.
+    """
     limit, count = books.instance.max_stops, len(demand.points)
-    bits = [tuple(1 << point[0] if point[1][leg] else 0 for leg in (0, 1)) for point in demand.points]
-    seats, legs = demand.seats.tolist(), demand.legs.tolist()
-    level: dict[int, tuple[int, int]] = {0: (0, 0)}
+    points = [
+        (1 << p, *(1 << stop if legs[leg] else 0 for leg in (0, 1)), *(seats if legs[leg] else 0 for leg in (0, 1)))
+        for p, ((stop, legs), seats) in enumerate(zip(demand.points, demand.seats.tolist(), strict=True))
+    ]
+    level: dict[int, tuple[int, int, int, int, int, int]] = {0: (0, 0, 0, 0, 0, 0)}  # stops, seats and the most at a point, by leg
     members, owner, pairs = list[int](), list[int](), list[tuple[Label | None, Label | None]]()
     while level:
-        wider: dict[int, tuple[int, int]] = {}
-        for chosen, stops in level.items():
-            for p in range(count):
-                grown = chosen | 1 << p
+        wider: dict[int, tuple[int, int, int, int, int, int]] = {}
+        for chosen, (out, back, out_seats, back_seats, out_most, back_most) in level.items():
+            for bit, out_bit, back_bit, out_more, back_more in points:
+                grown = chosen | bit
                 if grown == chosen or grown in wider:
                     continue
-                both = stops[0] | bits[p][0], stops[1] | bits[p][1]
-                if both[0].bit_count() > limit or both[1].bit_count() > limit or not crowded(grown, seats, legs, room):
+                out_total, back_total = out_seats + out_more, back_seats + back_more
+                out_top, back_top = max(out_most, out_more), max(back_most, back_more)
+                if (out_total - out_top >= room and out_top) or (back_total - back_top >= room and back_top):
                     continue
-                found = books.pairs(both)
-                if not found:
+                both = out | out_bit, back | back_bit
+                if both[0].bit_count() > limit or both[1].bit_count() > limit or not (found := books.pairs(both)):
                     continue
-                wider[grown] = both
+                wider[grown] = (*both, out_total, back_total, out_top, back_top)
                 owner += [len(members)] * len(found)
                 members.append(grown)
                 pairs += found
@@ -146,19 +152,6 @@ def feasible_sets(books: Books, demand: Demand, room: int, most: int = MAX_SETS)
         level = wider
     table = np.array([[chosen >> p & 1 for p in range(count)] for chosen in members], np.int64).reshape(len(members), count)
     return Sets(member=table, owner=np.array(owner, np.int64), pairs=pairs)
-
-
-def crowded(chosen: int, seats: list[int], legs: list[list[int]], room: int) -> bool:
-    """Whether a bus with so many seats leaves at most one of the points partly unserved."""
-    for leg in (0, 1):
-        total = largest = 0
-        for p in range(chosen.bit_length()):
-            if chosen >> p & 1 and legs[p][leg]:
-                total += seats[p]
-                largest = max(largest, seats[p])
-        if total - largest >= room and largest:
-            return False
-    return True
 
 
 def paths_of_labels(instance: Instance, labels: Sequence[Label | None]) -> Paths:
@@ -233,6 +226,7 @@ class ColumnBuilder:
 
     def add_part(self) -> None:
         """Per seat count the cheapest classes that fill up, leaving a remainder at each point in turn."""
+        pairs: list[tuple[Ints, Ints]] = []
         for room, places in sorted({(int(a), int(b)) for a, b in zip(self.room, self.places, strict=True)}):
             alike = np.flatnonzero((self.room == room) & (self.places == places))
             crowded = np.flatnonzero((self.leg_seats.max(0) > room) | (self.leg_wheels.max(0) > places))
@@ -241,30 +235,33 @@ class ColumnBuilder:
             cost = self.best[np.ix_(crowded, alike)]
             count = min(PART_CLASSES, len(alike))
             nearest = np.argpartition(cost, count - 1, axis=1)[:, :count]
-            for rank in range(count):
-                c = alike[nearest[:, rank]]
-                usable = self.best[crowded, c] < NEVER
-                self._part(crowded[usable], c[usable], room, places)
+            s, c = np.repeat(crowded, count), alike[nearest].ravel()
+            usable = self.best[s, c] < NEVER
+            pairs.append((s[usable], c[usable]))
+        if pairs:
+            self._part(np.concatenate([s for s, _ in pairs]), np.concatenate([c for _, c in pairs]))
 
-    def _part(self, s: Ints, c: Ints, room: int, places: int) -> None:
+    def _part(self, s: Ints, c: Ints) -> None:
+        """The columns of these sets and classes that leave something behind at one point, all points at once."""
         demand, member = self.demand, self.sets.member
-        for p in range(len(demand.points)):
-            has = member[s, p] > 0
-            rows, klass = s[has], c[has]
-            legs = [leg for leg in (0, 1) if demand.legs[p, leg]]
-            seats_open = np.min([room - (self.leg_seats[leg, rows] - demand.seats[p]) for leg in legs], axis=0)
-            wheels_open = np.min([places - (self.leg_wheels[leg, rows] - demand.wheels[p]) for leg in legs], axis=0)
-            takes, rolls = np.minimum(demand.seats[p], seats_open), np.minimum(demand.wheels[p], wheels_open)
-            keep = (seats_open >= 0) & (wheels_open >= 0) & (takes + rolls > 0)
-            for leg in {0, 1} - set(legs):
-                keep &= (self.leg_seats[leg, rows] <= room) & (self.leg_wheels[leg, rows] <= places)
-            rows, klass, takes, rolls = rows[keep], klass[keep], takes[keep], rolls[keep]
-            seats, wheels = member[rows] * demand.seats, member[rows] * demand.wheels
-            seats[:, p], wheels[:, p] = takes, rolls
-            cost = self.best[rows, klass]
-            waits = demand.seats[p] + demand.wheels[p]
-            spared = self.riding[self.chosen[rows, klass], p] * (waits - takes - rolls) // max(1, int(waits))
-            self.parts.append((rows, klass, cost - spared, seats, wheels))
+        which, p = np.nonzero(member[s])
+        s, c = s[which], c[which]
+        room, places, waits_s, waits_w = self.room[c], self.places[c], demand.seats[p], demand.wheels[p]
+        takes, rolls, keep = waits_s, waits_w, np.ones(len(s), np.bool_)
+        for leg in (0, 1):
+            here = demand.legs[p, leg]
+            open_s = room - (self.leg_seats[leg, s] - waits_s * here)
+            open_w = places - (self.leg_wheels[leg, s] - waits_w * here)
+            keep &= (open_s >= 0) & (open_w >= 0)
+            takes, rolls = (np.where(here, np.minimum(a, b), a) for a, b in ((takes, open_s), (rolls, open_w)))
+        keep &= takes + rolls > 0
+        s, c, p, takes, rolls = s[keep], c[keep], p[keep], takes[keep], rolls[keep]
+        seats, wheels = member[s] * demand.seats, member[s] * demand.wheels
+        rows = np.arange(len(s))
+        seats[rows, p], wheels[rows, p] = takes, rolls
+        waits = demand.seats[p] + demand.wheels[p]
+        spared = self.riding[self.chosen[s, c], p] * (waits - takes - rolls) // np.maximum(1, waits)
+        self.parts.append((s, c, self.best[s, c] - spared, seats, wheels))
 
     def build(self) -> Columns:
         c, cost, seats, wheels = (np.concatenate([part[i] for part in self.parts]) for i in range(1, 5))
