@@ -14,6 +14,7 @@ from app.stage.ports import free_port
 from app.stage.private_stack import PrivateStack, private_stack
 from app.stage.processes import Child, start_together, stop_in_order
 from app.stage.roles import HOST, web_role, worker_role
+from tests.bench.pledges.cpu import family_s, own_s, stat_of
 
 PACE = 4  # seconds of Stripe's in a real one: its limits are met in a quarter of the time they would take
 LIMITS = ("--rate-limited", "--account-requests-per-s", str(100 * PACE), "--endpoint-requests-per-s", str(25 * PACE))
@@ -44,6 +45,13 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
                 found[name] = int(held[0]) // 1024 if held else 0
         return found
 
+    def cpu_s(self) -> dict[str, float]:
+        """Seconds of CPU time each process has used so far, by its name; the database's is that of all its backends."""
+        used = {name: own_s(fields) for name, child in self.children.items() if child.pid and (fields := stat_of(child.pid))}
+        if self.stack.server is not None and self.stack.server.pid is not None:
+            used["postgres"] = family_s(self.stack.server.pid)
+        return used
+
 
 @asynccontextmanager
 async def marching_field() -> AsyncIterator[Field]:
@@ -61,7 +69,8 @@ async def marching_field() -> AsyncIterator[Field]:
                 yield Field(
                     stack=stack, pool=pool, stripe=stripe,
                     webs=tuple(f"http://{HOST}:{port}" for port in (stack.addresses.web_port, other.web_port)),
-                    children={"web": stack.web, "web-2": web, "worker": stack.worker, "worker-2": worker, "fake-stripe": stack.stripe},
+                    children={"web": stack.web, "web-2": web, "worker": stack.worker, "worker-2": worker, "fake-stripe": stack.stripe,
+                              "inbox": stack.inbox},
                 )  # fmt: skip
         finally:
             await stop_in_order([web, worker])
