@@ -59,7 +59,8 @@ async def claim_due(conn: Connection, *, limit: int) -> list[Timer]:
     """Leases the timers that are most overdue and not being fired elsewhere, for two minutes.
 
     Past and not at their time: a flow that asks whether its deadline has passed must hear yes.
-    A lease and not a lock, because the flow that a timer starts may move or clear the very same timer.
+    A lease and not a lock, because the flow that a timer starts may move or clear the very same timer. The clock is read once: asked for
+    every row it could not be looked up in the index, and tens of thousands of timers wait for their time.
     """
     return await fetch_all(
         conn,
@@ -68,7 +69,7 @@ async def claim_due(conn: Connection, *, limit: int) -> list[Timer]:
         UPDATE timers SET attempts = attempts + 1, leased_until = busload_now() + interval '2 minutes'
         WHERE (kind, subject_id) IN (
             SELECT kind, subject_id FROM timers
-            WHERE fired_at IS NULL AND due_at < busload_now() AND coalesce(leased_until <= busload_now(), true)
+            WHERE fired_at IS NULL AND due_at < (SELECT busload_now()) AND coalesce(leased_until <= (SELECT busload_now()), true)
             ORDER BY attempts, due_at FOR UPDATE SKIP LOCKED LIMIT $1)
         RETURNING kind, subject_id, due_at, attempts
         """,

@@ -130,7 +130,8 @@ async def remember_forgotten(conn: Connection, *, after: timedelta) -> int:
     rows = await conn.fetch(
         """
         INSERT INTO timers AS t (kind, subject_id, due_at)
-        SELECT 'payment_retry', id, busload_now() FROM payments WHERE state = 'due' AND next_attempt_at < busload_now() - $1::interval
+        SELECT 'payment_retry', id, busload_now() FROM payments
+        WHERE state = 'due' AND next_attempt_at < (SELECT busload_now()) - $1::interval  -- the clock is read once, not for every charge
         ON CONFLICT (kind, subject_id) DO UPDATE SET due_at = excluded.due_at, fired_at = NULL, attempts = 0, leased_until = NULL
             WHERE t.fired_at IS NOT NULL
         RETURNING subject_id
