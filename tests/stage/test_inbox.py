@@ -91,5 +91,7 @@ def test_a_link_ends_before_the_sentence_does() -> None:
 
 
 def test_a_mail_without_text_is_kept(tmp_path: Path) -> None:
-    mail = Mailbox(tmp_path).keep(b"Subject: empty\r\n\r\n", ["a@example.org"])
+    mailbox = Mailbox(tmp_path)
+    mail = mailbox.mail(mailbox.keep(b"Subject: empty\r\n\r\n", ["a@example.org"]))
+    assert mail is not None
     assert (mail.subject, mail.to) == ("empty", ("a@example.org",))

@@ -38,37 +38,52 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mailbox:
-    """All mails in `folder`, oldest first, with ids counting from 1."""
+    """All mails in `folder`, oldest first, with ids counting from 1. A mail is taken apart when somebody reads it first."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._mails = [_read_mail(path) for path in sorted(folder.glob("*.eml"))]
+        self._recipients = {int(path.stem): _read_recipients(path) for path in sorted(folder.glob("*.eml"))}
+        self._read: dict[int, Mail] = {}
 
-    def keep(self, content: bytes, recipients: list[str]) -> Mail:
-        """Store a received message and return it; it is on disk before the sender hears that it was accepted."""
-        number = self._mails[-1].id + 1 if self._mails else 1
-        path = self._folder / f"{number:08d}.eml"
-        head = f"{_ENVELOPE_TO}: {', '.join(recipients).lower()}\r\n{_RECEIVED_AT}: {datetime.now(UTC).isoformat()}\r\n"
+    def keep(self, content: bytes, recipients: list[str]) -> int:
+        """Store a received message and return its id; it is on disk before the sender hears that it was accepted."""
+        number = self.newest + 1
+        path = self._path(number)
+        to = ", ".join(recipients).lower()
         arriving = path.with_suffix(".part")
-        arriving.write_bytes(head.encode() + content)
+        arriving.write_bytes(f"{_ENVELOPE_TO}: {to}\r\n{_RECEIVED_AT}: {datetime.now(UTC).isoformat()}\r\n".encode() + content)
         arriving.rename(path)
-        mail = _read_mail(path)
-        self._mails.append(mail)
-        return mail
+        self._recipients[number] = tuple(to.split(", "))
+        return number
 
-    def mails(self, *, to: str | None = None, after: int = 0) -> list[Mail]:
-        """Return mails with an id above `after`, oldest first, optionally only those for one address."""
+    @property
+    def newest(self) -> int:
+        """The id of the newest mail, 0 when there is none."""
+        return next(reversed(self._recipients), 0)
+
+    def mails(self, *, to: str | None = None, after: int = 0, last: int | None = None) -> list[Mail]:
+        """Return mails with an id above `after`, oldest first, optionally only those for one address, and only the newest so many."""
         wanted = to.lower() if to else None
-        return [mail for mail in self._mails if mail.id > after and (wanted is None or wanted in mail.to)]
+        numbers = [n for n, kept in self._recipients.items() if n > after and (wanted is None or wanted in kept)]
+        return [self._mail(number) for number in (numbers if last is None else numbers[-last:])]
 
     def mail(self, number: int) -> Mail | None:
         """Return one mail."""
-        return next((mail for mail in self._mails if mail.id == number), None)
+        return self._mail(number) if number in self._recipients else None
+
+    def _mail(self, number: int) -> Mail:
+        mail = self._read.get(number)
+        if mail is None:
+            mail = self._read[number] = _read_mail(self._path(number))
+        return mail
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{number:08d}.eml"
 
     def attachment(self, number: int, index: int) -> tuple[Attachment, bytes] | None:
         """Return a mail's attachment by its place, with its content."""
-        path = self._folder / f"{number:08d}.eml"
+        path = self._path(number)
         if not path.exists():
             return None
         parts = list(_parse(path).iter_attachments())
@@ -81,13 +96,14 @@ class Mailbox:
         """Delete every mail; ids go on counting from where they were only while mails remain."""
         for path in self._folder.glob("*.eml"):
             path.unlink()
-        self._mails.clear()
+        self._recipients.clear()
+        self._read.clear()
 
     def recipients(self) -> list[tuple[str, int]]:
         """Return every address mails went to, with their number, the busiest first."""
         counts: dict[str, int] = {}
-        for mail in self._mails:
-            for address in mail.to:
+        for addresses in self._recipients.values():
+            for address in addresses:
                 counts[address] = counts.get(address, 0) + 1
         return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
@@ -104,6 +120,12 @@ def split_links(text: str) -> Iterator[tuple[str, bool]]:
 
 def _parse(path: Path) -> EmailMessage:
     return message_from_bytes(path.read_bytes(), policy=modern)
+
+
+def _read_recipients(path: Path) -> tuple[str, ...]:
+    """Of the envelope, from the first line of the file."""
+    with path.open() as file:
+        return tuple(file.readline().removeprefix(f"{_ENVELOPE_TO}:").strip().split(", "))
 
 
 def _read_mail(path: Path) -> Mail:

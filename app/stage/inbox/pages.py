@@ -71,7 +71,7 @@ def _found(state: State, number: int) -> Mail:
 @get("/", sync_to_thread=False)
 def show_list(state: State, to: str | None = None) -> Response[str]:
     """The latest mails, newest first, of everybody or for one address."""
-    rows = [_row(mail) for mail in reversed(state.mailbox.mails(to=to)[-_LISTED:])]
+    rows = [_row(mail) for mail in reversed(state.mailbox.mails(to=to, last=_LISTED))]
     return _page(state, "list.html", rows=rows, to=to, recipients=state.mailbox.recipients()[:_NAMED_RECIPIENTS])
 
 
@@ -119,8 +119,8 @@ def read_mail(state: State, number: int) -> Mail:
 @get("/api/newest", sync_to_thread=False)
 def read_newest(state: State) -> dict[str, int]:
     """The id of the newest mail, 0 when there is none: what an open list asks for."""
-    mails = state.mailbox.mails()
-    return {"id": mails[-1].id if mails else 0}
+    mailbox: Mailbox = state.mailbox
+    return {"id": mailbox.newest}
 
 
 @delete("/api/messages", sync_to_thread=False)

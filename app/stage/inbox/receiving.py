@@ -18,8 +18,7 @@ class Receiver:
 
     async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
         del server, session
-        mail = self._mailbox.keep(envelope.content, list(envelope.rcpt_tos))
-        return f"250 kept as {mail.id}"
+        return f"250 kept as {self._mailbox.keep(envelope.content, list(envelope.rcpt_tos))}"
 
 
 async def receive_mail(mailbox: Mailbox, *, host: str, port: int) -> asyncio.Server:
