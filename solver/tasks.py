@@ -23,12 +23,14 @@ from solver.routing import routing_draft
 from solver.ruin import Ruin
 from solver.sharpen import MOST_CELLS, Sharp
 from solver.tours import Tours
+from solver.wide import Wide, suits
 from solver.withdrawals import Withdrawal, do_without
 
 NOTE_EVERY_S = 0.25
 FEW_DUTIES = 24  # more than these are not done with their first start within the time there usually is
 DIVE_S = 60.0  # a safety net: with few duties a dive takes a tenth of a second
 FEWEST_PATHS, PATHS_PER_S = 150_000, 150_000  # what may be enumerated in the time there is
+SHORT_SHARE = 0.25  # of a bound's time, for the programme over short paths that one priced by labels begins with
 PATIENT_S_PER_STOP = 0.05  # with less time than this, millions of paths are not even enumerated
 FIRST_TOURS = 1000  # routes seen that a bound begins with
 MOST_EVER = 6_000_000  # paths, about 400 MB
@@ -76,7 +78,8 @@ class Desk:
         """The bound for serving exactly the parties of a draft, and columns for a dive; None where paths are too many for one."""
         parties = [party for duty in draft.duties for party in duty.parties]
         needs, start = needs_of(self.instance, parties), [column_of(self.instance, duty) for duty in draft.duties]
-        most = most or round(min(MOST_PATHS, max(FEWEST_PATHS, PATHS_PER_S * seconds)))
+        wide, until = None if most else self._wide(needs), time.monotonic() + seconds
+        most = most or (FEWEST_PATHS if wide else round(min(MOST_PATHS, max(FEWEST_PATHS, PATHS_PER_S * seconds))))
         before, work = self._work, Bound(self.instance, needs, most=most, partial=True)
         self._work = work
         if before is not None and before.whole and before.best is not None:
@@ -84,16 +87,30 @@ class Desk:
             if work.whole:  # nearly the same riders: their old prices prove nearly as much at once
                 start += work.prove(before.best)
                 self._tell_bound(work.minor())
-        work.run(seconds=seconds, upper=float(draft.cost), on_better=self._tell_bound if work.whole else None, start=start)
-        return BoundNote(work.minor()) if work.whole else None
+        some = seconds if work.whole or wide is None else seconds * SHORT_SHARE
+        work.run(seconds=some, upper=float(draft.cost), on_better=self._tell_bound if work.whole else None, start=start)
+        if work.whole or wide is None:
+            return BoundNote(work.minor()) if work.whole else None
+        self._work = wide
+        left = max(0.0, until - time.monotonic())
+        return BoundNote(wide.run(seconds=left, upper=float(draft.cost), on_better=self._tell_bound, start=work.columns))
+
+    def _wide(self, needs: Needs) -> Wide | None:
+        """Column generation priced by labels, None where legs differ or a pricing would take too long."""
+        return Wide(self.instance, needs) if suits(self.instance, needs) else None
 
     def _tell_bound(self, minor: int) -> None:
         self.note(BoundNote(minor))
 
     def whole(self, draft: Draft, seconds: float) -> BoundNote | None:
-        """After a bound over some of the paths: a proof over all, if there is time to look at millions, else over stars."""
+        """After a bound that had no time to end or looked at some of the paths: on with it, a proof over millions, or one over stars."""
         if self._work is None or self._work.whole:
             return None
+        if isinstance(self._work, Wide):
+            if self._work.settled:
+                return None
+            again = self._work.run(seconds=seconds, upper=float(draft.cost), on_better=self._tell_bound, start=self._work.columns)
+            return BoundNote(again)
         until, partial = time.monotonic() + seconds, self._work
         work = self._patient(partial.needs) if seconds >= PATIENT_S_PER_STOP * self.instance.stops else None
         work = work or Bound(self.instance, partial.needs, star=True)
@@ -119,10 +136,11 @@ class Desk:
         needs, until = needs_of(self.instance, parties, rooms), time.monotonic() + seconds
         start = [column_of(self.instance, duty) for duty in draft.duties[len(kept) :]]
         most = round(min(MOST_PATHS, max(FEWEST_PATHS, PATHS_PER_S * seconds)))
+        wide = self._wide(needs)
         try:
-            work = Bound(self.instance, needs, most=most)
+            work = Bound(self.instance, needs, most=FEWEST_PATHS if wide else most)
         except TooManyPaths:
-            work = Bound(self.instance, needs, star=True)
+            work = wide or Bound(self.instance, needs, star=True)
         minor = work.run(seconds=seconds / 2, upper=float(draft.cost), start=start)
         if self.instance.symmetric:
             with suppress(TooManyPaths):

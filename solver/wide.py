@@ -1,0 +1,88 @@
+"""Column generation where paths are too many to enumerate; priced by labels (reach.py)."""
+
+import math
+import time
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from solver.bound import Bound, Duals, Needs
+from solver.instance import Instance
+from solver.kept import count_left
+from solver.legs import Column, Floats
+from solver.reach import Reach
+
+MOST_WORK = 400_000_000  # figures of one pricing's outlooks: some seconds
+FEW_LABELS, MOST_LABELS = 50, 200_000  # per class and number of stops
+SLACK = 0.005  # duties worth so little beyond their price are not looked for until the end
+FEW_COLUMNS, PATIENCE = 10, 3  # of a turn; turns that win nearly nothing before more labels are looked at
+NEARLY, CLOSE_BY = 0.001, 0.001  # of the programme's value: a turn that wins less, a bound as good as it gets
+SMOOTHING, SHARPER = 0.5, 4
+
+
+def suits(instance: Instance, needs: Needs) -> bool:
+    """Whether legs are alike and one pricing is small enough."""
+    usable = np.flatnonzero(count_left(instance, needs.kept) > 0)
+    places = int(np.count_nonzero(needs.seats[0]))
+    return instance.symmetric and int(instance.rates.seats[usable].sum()) * places**2 * instance.max_stops <= MOST_WORK
+
+
+class Wide(Bound):
+    """A bound for problems whose legs are alike; `settled` says that more time would not raise it."""
+
+    def __init__(self, instance: Instance, needs: Needs) -> None:
+        super().__init__(instance, needs, star=True)
+        self.reach = Reach(instance, self.pricers[0].closed, needs.seats[0], self.count)
+        self.whole, self.settled = False, False
+        self.most, self.slack = FEW_LABELS, SLACK
+        self.complete = False  # whether the last pricing left nothing out
+
+    def price(self, duals: Duals) -> tuple[list[Column], Floats]:
+        """-> columns with negative reduced cost, and per class the least reduced cost there can be."""
+        found = self.reach.price(duals.seats[0], duals.vehicles, most=self.most, slack=self.slack)
+        self._steepest, self.complete = found.steepest, found.whole
+        return found.columns, found.least
+
+    def run(
+        self,
+        *,
+        seconds: float,
+        upper: float,
+        on_better: Callable[[int], None] | None = None,
+        start: Iterable[Column] = (),
+        tolerance: float = CLOSE_BY,
+    ) -> int:
+        """Generates columns until the bound is tight or time is up -> the bound in minor units.
+
+        Looks at few labels until these find little any more, then at four times as many from turn to turn.
+        """
+        until, told, last, stale = time.monotonic() + seconds, 0.0, math.inf, 0
+        master = self.master(upper)
+        master.add(start)
+        while not self.settled:
+            try:
+                duals = Duals(*master.solve())
+            except ArithmeticError:
+                break
+            self.last = duals
+            added = master.add(self.prove(duals if self.best is None or not self.complete else duals.blend(self.best, SMOOTHING)))
+            if not added and self.complete:
+                added = master.add(self.prove(duals))
+            self.settled = master.value - self.value < tolerance * master.value or (not added and self.complete and not self.slack)
+            if self.complete:
+                self.slack = self.slack / SHARPER if self.slack > tolerance / SHARPER else 0.0
+            stale = stale + 1 if last - master.value < NEARLY * master.value else 0
+            if added < FEW_COLUMNS or stale >= PATIENCE:
+                self.most, stale = min(MOST_LABELS, 4 * self.most), 0
+            last = master.value
+            if on_better is not None and self.value > told * 1.001 + 1:
+                told = self.value
+                on_better(self.minor())
+            if time.monotonic() > until:
+                break
+        self.columns = master.columns
+        try:
+            self.shares = master.shares_of_columns()
+        except ArithmeticError:
+            self.shares = []
+        return self.minor()
