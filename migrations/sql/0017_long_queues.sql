@@ -7,3 +7,7 @@ DROP INDEX pgqueuer_priority_id_id1_idx;
 
 -- The poller reads on from the newest event it has seen.
 CREATE INDEX stripe_events_newest_polled ON stripe_events (created_at DESC, received_at DESC, id DESC) WHERE polled;
+
+-- Whether somebody still uses a card that is to be forgotten: asked for each charge that is given up.
+CREATE INDEX pledges_payment_method ON pledges (payment_method_ref) WHERE payment_method_ref IS NOT NULL;
+CREATE INDEX saved_cards_payment_method ON saved_cards (payment_method_ref);
