@@ -38,10 +38,21 @@ class Taken:
 
 
 class Dive:
-    """One dive; works on instances whose two legs are alike. With `rng` it does not always take the largest column first."""
+    """One dive; works on instances whose two legs are alike. With `rng` it does not always take the largest column first.
 
-    def __init__(self, gate: Gate, parties: list[int], upper: float, start: list[Column], rng: np.random.Generator | None = None) -> None:
-        self.gate, self.instance, self.parties, self.upper = gate, gate.instance, parties, upper
+    With `most` new columns come from so many of the shorter paths only.
+    """
+
+    def __init__(
+        self,
+        gate: Gate,
+        parties: list[int],
+        upper: float,
+        start: list[Column],
+        rng: np.random.Generator | None = None,
+        most: int | None = None,
+    ) -> None:
+        self.gate, self.instance, self.parties, self.upper, self.most = gate, gate.instance, parties, upper, most
         self.open = np.zeros(self.instance.stops + 1, np.int64)
         for party in parties:
             self.open[self.instance.riders[party].stop] += self.instance.riders[party].seats
@@ -73,7 +84,8 @@ class Dive:
     def relaxed(self) -> list[tuple[float, Column]]:
         """The linear programme over what is still open -> (share, column), the largest first."""
         left = self.open.copy()
-        bound = Bound(self.instance, Needs(seats=(left, left), riding_minor=0))
+        needs = Needs(seats=(left, left), riding_minor=0)
+        bound = Bound(self.instance, needs) if self.most is None else Bound(self.instance, needs, most=self.most, partial=True)
         bound.count = self.free.astype(np.float64)
         master = Master(bound.needs.seats, 1, bound.count, self.upper)
         master.add([column for column in self.columns if self.whole(column)])

@@ -30,7 +30,7 @@ NOTE_EVERY_S = 0.25
 FEW_DUTIES = 24  # more than these are not done with their first start within the time there usually is
 DIVE_S = 60.0  # a safety net: with few duties a dive takes a tenth of a second
 FEWEST_PATHS, PATHS_PER_S = 150_000, 150_000  # what may be enumerated in the time there is
-SHORT_SHARE = 0.25  # of a bound's time, for the programme over short paths that one priced by labels begins with
+SHORT_PATHS, SHORT_SHARE = 20_000, 0.25  # of a bound's time, for the programme over short paths that one priced by labels begins with
 PATIENT_S_PER_STOP = 0.05  # with less time than this, millions of paths are not even enumerated
 FIRST_TOURS = 1000  # routes seen that a bound begins with
 MOST_EVER = 6_000_000  # paths, about 400 MB
@@ -165,8 +165,12 @@ class Desk:
         if self._work is None:
             return None
         parties = [party for duty in draft.duties for party in duty.parties]
-        dive = Dive(self.gate, parties, float(draft.cost), self._work.columns)
-        return dive.run(seconds) if self._work.whole else dive.round_off(self._work.shares)
+        dive = Dive(self.gate, parties, float(draft.cost), self._work.columns, most=self._short())
+        return dive.run(seconds) if self._work.whole or self._short() else dive.round_off(self._work.shares)
+
+    def _short(self) -> int | None:
+        """How many of the shorter paths a dive takes new columns from, None where it can look at all."""
+        return SHORT_PATHS if isinstance(self._work, Wide) else None
 
     def exact(self, draft: Draft, seconds: float, longest_s: float) -> Proof | None:
         """A proof for a small problem, after its bound; None where that is out of reach."""
@@ -182,7 +186,7 @@ class Desk:
         if self._improver is None:
             self._improver = Improver(self.gate)
         everything, work = not fixed and published is None and count is None, self._work
-        few = everything and len(draft.duties) < FEW_DUTIES and work is not None and work.whole and work.alike
+        few = everything and len(draft.duties) < FEW_DUTIES and work is not None and (work.whole or self._short()) and work.alike
         self._improver.fresh = self.fresh if few else None
         self._improver.set_out(fixed=fixed, published=published, count=count)
         told = time.monotonic()
@@ -201,7 +205,7 @@ class Desk:
         if self._work is None:
             return None
         parties = [party for duty in draft.duties for party in duty.parties]
-        return Dive(self.gate, parties, float(draft.cost), list(self._work.columns), rng).run(DIVE_S)
+        return Dive(self.gate, parties, float(draft.cost), list(self._work.columns), rng, self._short()).run(DIVE_S)
 
     def ruin(self, draft: Draft, piece: Slice, count: Ints | None, fixed: int, published: Published | None) -> Improved:
         """A better draft within a slice, for routes of many stops."""
