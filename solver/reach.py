@@ -9,6 +9,8 @@ For problems whose legs are alike. There all riders ride both legs, so that both
 hours are those of a path and of the shortest other leg that reaches the farthest of its stops.
 """
 
+import math
+import time
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +23,10 @@ from solver.pool import Closed
 
 HOPE = 1e-9  # share of its price that a duty must be able to be worth beyond it
 PER_LEVEL, PER_CLASS = 6, 8  # columns kept
+
+
+class OutOfTime(Exception):
+    """A pricing was given up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,14 +90,17 @@ class Reach:
         self.window = instance.arrive_s - self.rates.from_s
         self.fixed = (self.rates.call_out + self.rates.standby_minor).astype(np.float64)
 
-    def price(self, seats: Floats, vehicles: Floats, *, most: int, slack: float) -> Priced:
+    def price(self, seats: Floats, vehicles: Floats, *, most: int, slack: float, until: float = math.inf) -> Priced:
         """With prices of a seat per place and of a vehicle per class; at most so many labels per class and number of stops.
 
-        Duties worth no more than `slack` of their price beyond it are not looked for.
+        Duties worth no more than `slack` of their price beyond it are not looked for. Raises OutOfTime after `until`, seconds of the
+        monotonic clock.
         """
         priced = Priced([], np.zeros(len(self.rates.seats)))
         prices, more = seats[self.ground.places], self.instance.max_stops - 1
         for k in self.classes:
+            if time.monotonic() > until:
+                raise OutOfTime
             arcs, room = self.ground.arcs(k), int(self.rates.seats[k])
             ahead = outlook(self.ground, k, arcs, prices, room=room, more=more)
             fixed = float(self.fixed[k] - vehicles[k])

@@ -10,10 +10,12 @@ from solver.bound import Bound, Duals, Needs
 from solver.instance import Instance
 from solver.kept import count_left
 from solver.legs import Column, Floats
-from solver.reach import Reach
+from solver.master import Master
+from solver.reach import OutOfTime, Reach
 
 MOST_WORK = 400_000_000  # figures of one pricing's outlooks: some seconds
-FEW_LABELS, MOST_LABELS = 50, 200_000  # per class and number of stops
+MOST_STOPS = 10  # per leg: beyond, labels are too many
+FEW_LABELS, MOST_LABELS = 50, 12_800  # per class and number of stops
 SLACK = 0.005  # duties worth so little beyond their price are not looked for until the end
 FEW_COLUMNS, PATIENCE = 10, 3  # of a turn; turns that win nearly nothing before more labels are looked at
 NEARLY, CLOSE_BY = 0.001, 0.001  # of the programme's value: a turn that wins less, a bound as good as it gets
@@ -24,7 +26,9 @@ def suits(instance: Instance, needs: Needs) -> bool:
     """Whether legs are alike and one pricing is small enough."""
     usable = np.flatnonzero(count_left(instance, needs.kept) > 0)
     places = int(np.count_nonzero(needs.seats[0]))
-    return instance.symmetric and int(instance.rates.seats[usable].sum()) * places**2 * instance.max_stops <= MOST_WORK
+    if not instance.symmetric or instance.max_stops > MOST_STOPS:
+        return False
+    return int(instance.rates.seats[usable].sum()) * places**2 * instance.max_stops <= MOST_WORK
 
 
 class Wide(Bound):
@@ -35,11 +39,12 @@ class Wide(Bound):
         self.reach = Reach(instance, self.pricers[0].closed, needs.seats[0], self.count)
         self.whole, self.settled = False, False
         self.most, self.slack = FEW_LABELS, SLACK
+        self.until = math.inf
         self.complete = False  # whether the last pricing left nothing out
 
     def price(self, duals: Duals) -> tuple[list[Column], Floats]:
         """-> columns with negative reduced cost, and per class the least reduced cost there can be."""
-        found = self.reach.price(duals.seats[0], duals.vehicles, most=self.most, slack=self.slack)
+        found = self.reach.price(duals.seats[0], duals.vehicles, most=self.most, slack=self.slack, until=self.until)
         self._steepest, self.complete = found.steepest, found.whole
         return found.columns, found.least
 
@@ -56,19 +61,18 @@ class Wide(Bound):
 
         Looks at few labels until these find little any more, then at four times as many from turn to turn.
         """
-        until, told, last, stale = time.monotonic() + seconds, 0.0, math.inf, 0
+        self.until, told, last, stale = time.monotonic() + seconds, 0.0, math.inf, 0
         master = self.master(upper)
         master.add(start)
         while not self.settled:
             try:
                 duals = Duals(*master.solve())
-            except ArithmeticError:
+                added = self.turn(master, duals)
+            except (ArithmeticError, OutOfTime):
                 break
             self.last = duals
-            added = master.add(self.prove(duals if self.best is None or not self.complete else duals.blend(self.best, SMOOTHING)))
-            if not added and self.complete:
-                added = master.add(self.prove(duals))
-            self.settled = master.value - self.value < tolerance * master.value or (not added and self.complete and not self.slack)
+            thorough = self.complete and not self.slack
+            self.settled = master.value - self.value < tolerance * master.value or (not added and (thorough or self.most == MOST_LABELS))
             if self.complete:
                 self.slack = self.slack / SHARPER if self.slack > tolerance / SHARPER else 0.0
             stale = stale + 1 if last - master.value < NEARLY * master.value else 0
@@ -78,7 +82,7 @@ class Wide(Bound):
             if on_better is not None and self.value > told * 1.001 + 1:
                 told = self.value
                 on_better(self.minor())
-            if time.monotonic() > until:
+            if time.monotonic() > self.until:
                 break
         self.columns = master.columns
         try:
@@ -86,3 +90,8 @@ class Wide(Bound):
         except ArithmeticError:
             self.shares = []
         return self.minor()
+
+    def turn(self, master: Master, duals: Duals) -> int:
+        """Prices, on the way from the best prices known once everything is looked at -> how many columns came."""
+        added = master.add(self.prove(duals if self.best is None or not self.complete else duals.blend(self.best, SMOOTHING)))
+        return added or (master.add(self.prove(duals)) if self.complete else 0)
