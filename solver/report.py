@@ -3,10 +3,13 @@
 from collections.abc import Callable, Mapping
 from html import escape
 
+from solver.labels import FEW_DUTIES, FULL_PERCENT
+from solver.palette import OTHERS, PICKED
 from solver.picture import draw_sketch, legend_of, legend_text
-from solver.plan import PlannedDuty
+from solver.plan import Plan, PlannedDuty
+from solver.problem import Problem
 from solver.result import Progress, Result
-from solver.sketch import Sketch, load_factors, sketch_of
+from solver.sketch import Sketch, SketchDuty, sketch_of
 
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;color:#141413;background:#faf9f5;max-width:1080px;margin:2rem auto;padding:0 1rem}
@@ -15,11 +18,18 @@ td,th{padding:.25rem .6rem;border-bottom:1px solid #dedbd0;text-align:left;verti
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.figures{display:flex;gap:2.5rem;flex-wrap:wrap}
 .figures div{font-size:1.4rem;font-variant-numeric:tabular-nums}.figures small{display:block;font-size:.8rem;color:#5e5d59}
 svg.wide{width:100%;height:auto;border:1px solid #dedbd0}.plan{max-width:860px;margin:0 auto}.plan svg{width:100%;height:auto}
-.legend{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;padding:0;list-style:none}.scroll{overflow-x:auto}
+.legend{display:flex;flex-wrap:wrap;gap:0 1.2rem;margin:1rem 0;padding:.5rem .8rem;border:1px solid #dedbd0;max-height:15rem;overflow:auto}
+.legend label{display:flex;align-items:center;gap:.4rem;min-height:1.7rem;cursor:pointer}.legend input{margin:0;accent-color:#2664e0}
+.soft{color:#5e5d59}
 .time{white-space:nowrap;font-variant-numeric:tabular-nums}
 text.soft{fill:#5e5d59}text.cost{fill:#a94f31}text.bound{fill:#2f6690}.paper{fill:none}.plan-paper{fill:none}
-@media(max-width:600px){td,th{padding:.25rem .4rem}h1{font-size:1.5rem}.figures{gap:.8rem 1.6rem}}
-@media(prefers-color-scheme:dark){body{background:#1f1e1d;color:#f0eee6}td,th,svg.wide{border-color:#3d3d3a}.figures small{color:#a3a196}
+@media(max-width:600px){h1{font-size:1.5rem}.plan-way{vector-effect:non-scaling-stroke}.figures{gap:.8rem 1.6rem}
+.plan-name,.plan-load{display:none}
+.duties,.duties tbody{display:block}.duties tr{display:grid;grid-template-columns:1fr 1fr;border-bottom:1px solid #dedbd0;padding:.5rem 0}
+.duties tr:first-child{display:none}.duties td{border:0;padding:.1rem .4rem .1rem 0}.duties td.n{text-align:left}
+.duties td[data-is]::before{content:attr(data-is) " ";color:#5e5d59}.duties td:first-child{grid-column:1/-1;font-weight:600}}
+@media(prefers-color-scheme:dark){body{background:#1f1e1d;color:#f0eee6}td,th,svg.wide,.legend,.duties tr{border-color:#3d3d3a}
+.soft,.figures small,.duties td[data-is]::before{color:#a3a196}.plan-name,.plan-load{fill:#f0eee6;stroke:#1f1e1d}
 .plan-stop{fill:#1f1e1d;stroke:#f0eee6}.plan-left{stroke:#f0eee6}.plan-venue{fill:#f0eee6;stroke:#1f1e1d}
 text.soft{fill:#a3a196}text.cost{fill:#e08a6b}text.bound{fill:#7fb2dd}}
 """
@@ -51,39 +61,69 @@ def write_html(result: Result) -> str:
     ]
     sketch = sketch_of(problem, plan)
     boxes = "".join(f"<div><small>{escape(name)}</small>{escape(value)}</div>" for name, value in figures)
-    names = {stop.id: stop.name or stop.id for stop in problem.stops}
-    duties = "".join(_duty_row(names, duty, full) for duty, full in zip(plan.duties, load_factors(problem, plan), strict=True))
     behind = "".join(
         f'<tr><td>{escape(u.party)}<td class="n">{persons[u.party]}<td>{escape(u.reason)}<td>{escape(u.detail)}' for u in plan.unserved
     )
     unserved = f'<h2>Left behind</h2><table><tr><th>party<th class="n">people<th>reason<th>detail{behind}</table>' if behind else ""
-    plan_map = f'<div class="plan">{draw_sketch(sketch, legend=False)}</div>{draw_legend(sketch)}'
-    head = '<tr><th>vehicle<th>outbound<th>return<th class="n">full<th class="n">km<th class="n">hire'
+    history = f"<h2>How it came about</h2>{draw_history(result.history)}" if result.history else ""
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{escape(problem.name)}</title><style>{STYLE}</style><h1>{escape(problem.name)}</h1>"
-        f'<div class="figures">{boxes}</div><h2>Map</h2>{plan_map}<h2>How it came about</h2>{draw_history(result.history)}'
-        f'<h2>Timetable</h2><div class="scroll" role="region" aria-label="Timetable" tabindex="0"><table>{head}{duties}</table></div>'
-        f"{unserved}</html>\n"
+        f"<title>{escape(problem.name)}</title><style>{STYLE}{picking(sketch)}</style><main><h1>{escape(problem.name)}</h1>"
+        f'<div class="figures">{boxes}</div><h2>Map</h2><div class="plan">{draw_sketch(sketch, legend=False)}</div>'
+        f'<p class="soft">{KEY}</p>{draw_legend(sketch)}{history}<h2>Timetable</h2>{draw_timetable(problem, plan, sketch)}'
+        f"{unserved}</main></html>\n"
     )
 
 
+KEY = (
+    "A larger circle has more riders. Dashed: the way back where it is another one. Beside a way: how many of the seats are taken "
+    f"(of more than {FEW_DUTIES} buses only where under {FULL_PERCENT} %). "
+    "Choose an operator to see it alone, on the map and in the timetable."
+)
+
+
+def picking(sketch: Sketch) -> str:
+    """Rules that leave only the chosen operator's ways and rows; without a script, so that every viewer of the file can do it."""
+    rules = []
+    for row in legend_of(sketch):
+        chosen, mine = f"main:has(#pick-{row.operator}:checked)", f":not(.op-{row.operator})"
+        rules.append(
+            f"{chosen} .plan-way{mine}{{stroke:#8b8880;stroke-opacity:.12}}{chosen} :is(.plan-load,.duties tr+tr){mine}{{display:none}}"
+            f"{chosen} .plan-way.op-{row.operator}{{stroke-opacity:1;stroke:{row.colour if row.colour != OTHERS else PICKED}}}"
+        )
+    return "".join(rules)
+
+
 def draw_legend(sketch: Sketch) -> str:
-    """Every operator with its colour."""
+    """Every operator with its colour, to choose one."""
     swatch = '<svg width="12" height="12" aria-hidden="true"><rect width="12" height="12" fill="{}"/></svg>'
-    return f'<ul class="legend">{"".join(f"<li>{swatch.format(row.colour)} {escape(legend_text(row))}" for row in legend_of(sketch))}</ul>'
+    choice = '<label><input type="radio" name="pick" id="pick-{}">{} {}</label>'
+    rows = [choice.format(row.operator, swatch.format(row.colour), escape(legend_text(row))) for row in legend_of(sketch)]
+    everybody = '<label><input type="radio" name="pick" id="pick-all" checked>all operators</label>'
+    return f'<fieldset class="legend"><legend>Operators</legend>{everybody}{"".join(rows)}</fieldset>'
 
 
-def _duty_row(names: Mapping[str, str], duty: PlannedDuty, load: float) -> str:
+def draw_timetable(problem: Problem, plan: Plan, sketch: Sketch) -> str:
+    """A row per duty."""
+    names = {stop.id: stop.name or stop.id for stop in problem.stops}
+    rows = "".join(
+        _duty_row(names, duty, drawn, sketch.operators[drawn.operator]) for duty, drawn in zip(plan.duties, sketch.duties, strict=True)
+    )
+    head = '<tr><th>vehicle<th>outbound<th>return<th class="n">full<th class="n">km<th class="n">hire'
+    return f'<table class="duties"><tbody>{head}{rows}</tbody></table>'
+
+
+def _duty_row(names: Mapping[str, str], duty: PlannedDuty, drawn: SketchDuty, operator: str) -> str:
     legs = [
         "<br>".join(f'<span class="time">{clock(row.arrive_s)}</span> {escape(names[row.stop])}' for row in rows) or "empty"
         for rows in (duty.outbound, duty.return_)
     ]
-    crew = " (two drivers)" if duty.drivers > 1 else ""
+    crew = ", two drivers" if duty.drivers > 1 else ""
     times = f"{clock(duty.depot_out_s)} to {clock(duty.depot_in_s)}"
     return (
-        f'<tr><td>{escape(duty.vehicle)}{crew}<br>{times}<td>{legs[0]}<td>{legs[1]}<td class="n">{round(100 * load)} %'
-        f'<td class="n">{duty.distance_m / 1000:,.0f}<td class="n">{duty.cost_minor / 100:,.2f}'
+        f'<tr class="op-{drawn.operator}"><td>{escape(duty.vehicle)}, {escape(operator)}{crew}<br><span class="time">{times}</span>'
+        f'<td>{legs[0]}<td>{legs[1]}<td class="n" data-is="full">{drawn.full} %'
+        f'<td class="n" data-is="km">{duty.distance_m / 1000:,.0f}<td class="n" data-is="hire">{duty.cost_minor / 100:,.2f}'
     )
 
 

@@ -4,7 +4,7 @@
 """
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -13,6 +13,7 @@ from solver.plan import Plan, PlannedDuty, Visit
 from solver.problem import LEGS, Party, Problem
 
 WIDTH, HEIGHT, MARGIN = 1000, 760, 50
+FEW_STOPS = 60  # their names may be sent about
 Point = tuple[int, int]
 
 
@@ -36,22 +37,25 @@ class SketchDuty(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Sketch(msgspec.Struct, frozen=True, array_like=True):
-    """The whole drawing; `operators` has a name for each operator of the fleet, so that colours stay while the plan changes."""
+    """The whole drawing; `operators` has a name for each operator of the fleet, the largest fleet first.
+
+    So colours stay while the plan changes, and the operators that have one of their own are those likely to drive most.
+    """
 
     title: str
     venue: Point
     stops: tuple[SketchStop, ...]
     duties: tuple[SketchDuty, ...]
     operators: tuple[str, ...]
+    venue_name: str = ""
 
 
 class Projection:
-    """Degrees to picture points: an equirectangular map around the venue that keeps shapes."""
+    """Degrees (latitude, longitude) to picture points: an equirectangular map around the venue that keeps shapes."""
 
-    def __init__(self, problem: Problem) -> None:
-        spots = [(p.lat, p.lon) for p in problem.stops] or [(p.lat, p.lon) for p in problem.depots]
-        spots.append((problem.venue.lat, problem.venue.lon))
-        self.squeeze = math.cos(math.radians(problem.venue.lat))
+    def __init__(self, venue: tuple[float, float], places: Sequence[tuple[float, float]]) -> None:
+        spots = [*places, venue]
+        self.squeeze = math.cos(math.radians(venue[0]))
         xs, ys = [lon * self.squeeze for _, lon in spots], [lat for lat, _ in spots]
         self.left, self.top = min(xs), max(ys)
         wide, high = max(xs) - self.left, self.top - min(ys)
@@ -77,10 +81,11 @@ def load_factors(problem: Problem, plan: Plan) -> list[float]:
 
 
 def sketch_of(problem: Problem, plan: Plan, *, names: Mapping[str, str] | None = None) -> Sketch:
-    """-> the drawing's data. `names` are what operators are called; without them their ids stand, and stops and duties get words."""
-    projection = Projection(problem)
+    """-> the drawing's data. `names` are what operators are called; without them their ids stand, and duties and all stops get words."""
+    places = [(p.lat, p.lon) for p in problem.stops] or [(p.lat, p.lon) for p in problem.depots]
+    projection = Projection((problem.venue.lat, problem.venue.lon), places)
     operator_of = {vehicle.id: vehicle.operator for vehicle in problem.vehicles}
-    operators = {name: number for number, name in enumerate(dict.fromkeys(operator_of.values()))}
+    operators = {name: number for number, (name, _) in enumerate(Counter(operator_of.values()).most_common())}
     at = {stop.id: number for number, stop in enumerate(problem.stops)}
     duties = tuple(
         SketchDuty(
@@ -96,9 +101,10 @@ def sketch_of(problem: Problem, plan: Plan, *, names: Mapping[str, str] | None =
     return Sketch(
         title=f"{problem.name}: {buses}, {plan.cost_minor / 100:,.2f} {problem.currency}" if names is None else buses,
         venue=projection.point(problem.venue.lat, problem.venue.lon),
-        stops=stops_of(problem, plan, projection, named=names is None),
+        stops=stops_of(problem, plan, projection, named=names is None or len(problem.stops) <= FEW_STOPS),
         duties=duties,
         operators=tuple((names or {}).get(operator, operator) for operator in operators),
+        venue_name="venue" if names is None else "",
     )
 
 

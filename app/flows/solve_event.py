@@ -16,7 +16,7 @@ from app.domain.dispatch.keeping import keepable
 from app.domain.dispatch.model import Cause, DutyDraft, OfferState, Plan, Snapshot, exclusions_of
 from app.domain.dispatch.planning import Atlas, drafts_of
 from app.domain.dispatch.service import keep_plan, raise_incident
-from app.domain.dispatch.solving import PlanFaulty, SolveLimits, answer, limits_for
+from app.domain.dispatch.solving import Answer, PlanFaulty, SolveLimits, answer, limits_for
 from app.domain.dispatch.store import demand as paid
 from app.domain.dispatch.store import offers, plans, snapshots
 from app.domain.events import store as events
@@ -54,7 +54,8 @@ async def solve_event(pool: Pool, snapshot_id: UUID, *, limits: SolveLimits | No
     except PlanFaulty:
         await tell_faulty(pool, snapshot)
         raise
-    log.info("dispatch.solved", snapshot_id=str(snapshot.id), duties=len(found.duties), unserved=len(found.unserved), kept=len(kept))
+    duties, unserved = len(found.plan.duties), len(found.plan.unserved)
+    log.info("dispatch.solved", snapshot_id=str(snapshot.id), duties=duties, unserved=unserved, kept=len(found.kept))
     async with transaction(pool) as conn:
         await act_as(conn, "solver", f"plan of round {snapshot.round}")
         return await store_answer(conn, snapshot, problem, found)
@@ -98,21 +99,21 @@ async def read_kept(conn: Connection, snapshot: Snapshot, problem: Problem) -> l
     )
 
 
-async def store_answer(conn: Connection, snapshot: Snapshot, problem: Problem, found: SolverPlan) -> UUID | None:
+async def store_answer(conn: Connection, snapshot: Snapshot, problem: Problem, found: Answer) -> UUID | None:
     """Stores a checked plan unless the world has moved on; then a new one is wished for."""
     event = await events.lock_event(conn, snapshot.event_id)
     if event is None or event.state is EventState.CANCELLED or not await is_open(conn, snapshot):
         return None
     if await busload_now(conn) >= await snapshots.read_seating_deadline(conn, event.id):
         return None  # the capacity deadline has settled who rides
-    drafts = drafts_of(found, problem, await read_atlas(conn, event, problem), scope=snapshot.scope, epoch_at=snapshot.epoch_at)
+    drafts = drafts_of(found.plan, problem, await read_atlas(conn, event, problem), scope=snapshot.scope, epoch_at=snapshot.epoch_at)
     fixed = await still_fixed(conn, snapshot, drafts)
     if fixed is None:
         await want_plan_within(conn, event.id, Cause.SUPERSEDED, at_once=True)
         return None
     plan = plan_of(snapshot, found)
-    left = [(UUID(entry.party), entry.reason, entry.detail) for entry in found.unserved]
-    withdrawn = await keep_plan(conn, plan, document=msgspec.to_builtins(found), drafts=drafts, fixed=fixed, unserved=left)
+    left = [(UUID(entry.party), entry.reason, entry.detail) for entry in found.plan.unserved]
+    withdrawn = await keep_plan(conn, plan, document=document_of(found), drafts=drafts, fixed=fixed, unserved=left)
     await tell_withdrawn(conn, event, withdrawn)
     if left and not drafts and not fixed:
         summary = "No vehicle can carry anybody: see each party's reason on the dispatch page."
@@ -123,7 +124,13 @@ async def store_answer(conn: Connection, snapshot: Snapshot, problem: Problem, f
     return plan.id
 
 
-def plan_of(snapshot: Snapshot, found: SolverPlan) -> Plan:
+def document_of(found: Answer) -> dict[str, object]:
+    """The solver's plan file, and as `kept` the vehicles whose duties its round left as they were."""
+    plan: dict[str, object] = msgspec.to_builtins(found.plan)
+    return {**plan, "kept": list(found.kept)}
+
+
+def plan_of(snapshot: Snapshot, found: Answer) -> Plan:
     """The row of an answer."""
     return Plan(
         id=new_id(),
@@ -131,10 +138,11 @@ def plan_of(snapshot: Snapshot, found: SolverPlan) -> Plan:
         snapshot_id=snapshot.id,
         scope=snapshot.scope,
         round=snapshot.round,
-        status=found.status,
-        cost_minor=found.cost_minor,
+        status=found.plan.status,
+        cost_minor=found.plan.cost_minor,
         bound_minor=found.bound_minor,
-        seconds=found.seconds,
+        kept_duties=len(snapshot.fixed) + len(found.kept),
+        seconds=found.plan.seconds,
         is_current=True,
         needs_approval=False,
         shortfall_minor=0,

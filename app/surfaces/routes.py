@@ -15,6 +15,7 @@ from app.surfaces.operator import pages as operator_pages
 from app.surfaces.organiser import api as organiser_api
 from app.surfaces.organiser import (
     dispatch_api,
+    dispatch_maps,
     dispatch_pages,
     dispute_pages,
     doctor,
@@ -70,6 +71,7 @@ ROUTES: list[ControllerRouterHandler] = [
     *money_api.ROUTES,
     *dispute_pages.ROUTES,
     *dispatch_api.ROUTES,
+    *dispatch_maps.ROUTES,
     *dispatch_pages.ROUTES,
     *doctor.ROUTES,
     *payout_api.ROUTES,

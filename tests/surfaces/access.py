@@ -92,7 +92,8 @@ _LINES: dict[frozenset[str], str] = {
         GET /organiser/disputes/{dispute_id:uuid} | POST /organiser/disputes/{dispute_id:uuid}/answer
         GET /organiser/events/{code:str}/dispatch | POST /organiser/events/{code:str}/dispatch
         GET /organiser/events/{code:str}/dispatch/solving | GET /organiser/events/{code:str}/dispatch/solving/map
-        GET /organiser/events/{code:str}/dispatch/map.json | POST /organiser/events/{code:str}/dispatch/approve
+        GET /organiser/events/{code:str}/dispatch/map.json | GET /organiser/events/{code:str}/dispatch/plan
+        POST /organiser/events/{code:str}/dispatch/approve | GET /organiser/events/{code:str}/dispatch/duties/{duty:str}/sheet.pdf
     """,
     OPERATORS: """
         GET /api/operator/offers | GET /api/operator/duties | GET /api/operator/depots | GET /api/operator/vehicles

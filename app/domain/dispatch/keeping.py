@@ -52,13 +52,44 @@ def without(problem: Problem, duties: Sequence[PlannedDuty]) -> Problem:
     )
 
 
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """What duties that stand come to: how many, their riders, their hire and ride minutes in minor units."""
+
+    duties: int = 0
+    people: int = 0
+    cost_minor: int = 0
+
+
+def settled_of(problem: Problem, kept: Sequence[PlannedDuty]) -> Settled:
+    """The sums of duties that stand; all 0 without any."""
+    persons = {party.id: party.persons for party in problem.parties}
+    return Settled(
+        duties=len(kept),
+        people=sum(persons[party] for duty in kept for party in duty.parties),
+        cost_minor=sum(duty.cost_minor for duty in kept) + ride_minutes_minor(problem, kept),
+    )
+
+
+def bound_beside(settled: Settled, rest: Plan) -> int | None:
+    """No plan with these duties as they are, serving whom the joined one serves, costs less, minor units; None if nothing is proven.
+
+    Who rides a duty that stands is set, so that the cheapest plan of the rest and what stands are the cheapest whole.
+    """
+    if not rest.duties:
+        return settled.cost_minor
+    return None if rest.bound_minor is None else settled.cost_minor + rest.bound_minor
+
+
 def joined(problem: Problem, kept: Sequence[PlannedDuty], rest: Plan) -> Plan:
-    """Duties that stand and the plan of the rest as one plan of the whole problem; nothing is proven about its cost."""
+    """Duties that stand and the plan of the rest as one plan of the whole problem.
+
+    It has no bound: that of a plan file holds for every plan, also for those without the duties that stand (see `bound_beside`).
+    """
     return msgspec.structs.replace(
         rest,
         problem=problem.name,
         status="feasible",
-        cost_minor=rest.cost_minor + sum(duty.cost_minor for duty in kept) + ride_minutes_minor(problem, kept),
+        cost_minor=rest.cost_minor + settled_of(problem, kept).cost_minor,
         bound_minor=None,
         gap=None,
         duties=(*kept, *rest.duties),

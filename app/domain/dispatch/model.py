@@ -232,7 +232,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """The stored answer of one scope: its figures cover what the solver planned, `plan_duties` also the duties fixed before."""
+    """The stored answer of one scope: its figures cover what the solver planned, `plan_duties` also the duties fixed before.
+
+    `kept_duties` stayed as they were, accepted or on offer: no plan that leaves them so and serves the same riders costs less than
+    the bound. With 0 no plan at all does.
+    """
 
     id: UUID
     event_id: UUID
@@ -242,6 +246,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     cost_minor: int
     bound_minor: int | None
+    kept_duties: int
     seconds: float
     is_current: bool
     needs_approval: bool

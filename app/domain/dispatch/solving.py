@@ -7,7 +7,7 @@ from functools import partial
 import msgspec
 
 import solver
-from app.domain.dispatch.keeping import joined, without
+from app.domain.dispatch.keeping import Settled, bound_beside, joined, settled_of, without
 from solver.plan import Plan, PlannedDuty
 from solver.problem import Problem
 
@@ -40,7 +40,10 @@ def limits_for(problem: Problem) -> SolveLimits:
 
 
 class Solving(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a search is: the best plan so far, the bound no plan can beat (None until there is one), people left without a seat."""
+    """How far a search is: the best plan so far, the bound no plan can beat (None until there is one), people left without a seat.
+
+    With `kept` duties that stay as they are, all figures include these, and the bound is for plans that leave them so.
+    """
 
     seconds: float
     limit_s: float
@@ -48,6 +51,7 @@ class Solving(msgspec.Struct, frozen=True, kw_only=True):
     bound_minor: int | None
     people: int
     people_left: int
+    kept: int = 0
 
     @property
     def gap_percent(self) -> float | None:
@@ -58,6 +62,14 @@ class Solving(msgspec.Struct, frozen=True, kw_only=True):
 OnSolving = Callable[[Solving], None]
 OnPlan = Callable[[Sequence[PlannedDuty], Plan], None]
 """Called with the duties that are kept and the best plan so far of the rest."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """A checked plan and what is proven of it: no plan that leaves its `kept` vehicles' duties as they are costs less than the bound."""
+
+    plan: Plan
+    bound_minor: int | None
+    kept: tuple[str, ...] = ()
 
 
 class PlanFaulty(Exception):
@@ -74,20 +86,20 @@ def answer(
     limits: SolveLimits,
     on_solving: OnSolving | None = None,
     on_plan: OnPlan | None = None,
-) -> Plan:
+) -> Answer:
     """A checked plan of the whole problem. Raises PlanFaulty.
 
     Duties in `kept` stay as they are if that leaves nobody behind whom a plan from scratch would seat.
     """
     gentle = keeping(problem, kept, limits, on_solving, on_plan) if kept else None
-    if gentle is not None and not gentle.unserved:
+    if gentle is not None and not gentle.plan.unserved:
         return gentle
-    fresh = search(problem, limits, on_solving, on_plan)
-    if gentle is not None and persons_left(problem, gentle) <= persons_left(problem, fresh):
+    fresh = search(problem, limits, on_solving, None if on_plan is None else partial(on_plan, ()))
+    if gentle is not None and persons_left(problem, gentle.plan) <= persons_left(problem, fresh):
         return gentle
     if faults := solver.check_plan(problem, fresh):
         raise PlanFaulty(faults)
-    return fresh
+    return Answer(plan=fresh, bound_minor=fresh.bound_minor)
 
 
 def keeping(
@@ -96,21 +108,31 @@ def keeping(
     limits: SolveLimits,
     on_solving: OnSolving | None = None,
     on_plan: OnPlan | None = None,
-) -> Plan | None:
+) -> Answer | None:
     """The plan that keeps these duties, or None when it would break a promise (a free place left unused, say)."""
-    whole = joined(problem, kept, search(without(problem, kept), limits, on_solving, on_plan, kept))
-    return None if solver.check_plan(problem, whole) else whole
+    settled = settled_of(problem, kept)
+    rest = search(without(problem, kept), limits, on_solving, None if on_plan is None else partial(on_plan, kept), settled)
+    whole = joined(problem, kept, rest)
+    if solver.check_plan(problem, whole):
+        return None
+    return Answer(plan=whole, bound_minor=bound_beside(settled, rest), kept=tuple(duty.vehicle for duty in kept))
+
+
+NOTHING_SETTLED = Settled()
 
 
 def search(
     problem: Problem,
     limits: SolveLimits,
     on_solving: OnSolving | None = None,
-    on_plan: OnPlan | None = None,
-    kept: Sequence[PlannedDuty] = (),
+    on_plan: Callable[[Plan], None] | None = None,
+    settled: Settled = NOTHING_SETTLED,
 ) -> Plan:
-    """The solver's own answer. Called in this thread: `on_solving` with every better plan or bound, `on_plan` at most once a second."""
-    people = sum(party.persons for party in problem.parties)
+    """The solver's own answer. Called in this thread: `on_solving` with every better plan or bound, `on_plan` at most once a second.
+
+    `settled` is what stands already beside this problem: progress is told of both together.
+    """
+    people = settled.people + sum(party.persons for party in problem.parties)
 
     def pass_on(line: solver.Progress) -> None:
         if on_solving is not None:
@@ -118,18 +140,18 @@ def search(
                 Solving(
                     seconds=round(line.seconds, 1),
                     limit_s=limits.time_limit_s,
-                    cost_minor=line.cost_minor,
-                    bound_minor=line.bound_minor,
+                    cost_minor=settled.cost_minor + line.cost_minor,
+                    bound_minor=None if line.bound_minor is None else settled.cost_minor + line.bound_minor,
                     people=people,
                     people_left=line.persons_left,
+                    kept=settled.duties,
                 )
             )
 
-    settled = solver.NoImprovement(seconds=limits.patience_s) & solver.GapLimit(CLOSE_ENOUGH)
-    timed = solver.TimeLimit(limits.time_limit_s) | settled
+    close_enough = solver.NoImprovement(seconds=limits.patience_s) & solver.GapLimit(CLOSE_ENOUGH)
+    timed = solver.TimeLimit(limits.time_limit_s) | close_enough
     stop = timed if limits.iterations is None else solver.IterationLimit(limits.iterations) | solver.GapLimit(CLOSE_ENOUGH)
-    show = None if on_plan is None else partial(on_plan, kept)
-    return solver.solve(problem, stop, limits.seed, threads=limits.threads, on_progress=pass_on, on_plan=show).plan
+    return solver.solve(problem, stop, limits.seed, threads=limits.threads, on_progress=pass_on, on_plan=on_plan).plan
 
 
 def persons_left(problem: Problem, plan: Plan) -> int:

@@ -19,6 +19,8 @@ PART_CHARS, MOST_PARTS = 6_000, 20  # a notification carries 8,000 bytes; what i
 MOST_BYTES = 4_000_000
 MapOperator = LegendRow
 """A line of the picture's legend."""
+PlanSketch = solver.Sketch
+"""What a picture is drawn from."""
 
 
 class SolvingMap(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,11 +83,11 @@ def read_part(note: str) -> Part | None:
     return msgspec.json.decode(note, type=Part) if note else None
 
 
-def draw(found: SolvingMap) -> str:
-    """The picture as an `<svg>` element, everything in it escaped."""
-    return solver.draw_sketch(found.sketch, legend=False)
+def draw(sketch: solver.Sketch, picked: int | None = None) -> str:
+    """The picture as an `<svg>` element, everything in it escaped; the ways of others than the picked operator are faint."""
+    return solver.draw_sketch(sketch, legend=False, picked=picked)
 
 
-def legend_of(found: SolvingMap) -> list[MapOperator]:
-    """Who drives how many buses, how full; most buses first."""
-    return solver.legend_of(found.sketch)
+def legend_of(sketch: solver.Sketch) -> list[MapOperator]:
+    """Who drives how many buses, how full: those with a colour of their own first, most buses first."""
+    return solver.legend_of(sketch)

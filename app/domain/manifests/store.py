@@ -153,6 +153,11 @@ async def read_current_manifests(conn: Connection, event_id: UUID) -> list[Manif
     )
 
 
+async def list_manifested_duties(conn: Connection, duty_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the duties that have a manifest to work from."""
+    return {row["duty_id"] for row in await conn.fetch("SELECT duty_id FROM current_manifests WHERE duty_id = ANY($1)", list(duty_ids))}
+
+
 async def read_current_manifest(conn: Connection, duty_id: UUID) -> Manifest | None:
     """The version that this duty's driver works from now."""
     return await fetch_maybe(

@@ -1,25 +1,36 @@
 """The organisers' dispatch page of an event: the plan on a map, duties with their offers, who stays behind, what waits for a decision."""
 
+from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from litestar.response import Template
-from markupsafe import Markup
 
 from app.core.clock import busload_now
 from app.core.database import Pool
-from app.domain.dispatch.solving import Solving
-from app.domain.dispatch.solving_map import MapOperator, SolvingMap, draw, legend_of, put_together
+from app.core.errors import NotFound
+from app.domain.dispatch.plan_map import operators_of
+from app.domain.dispatch.store import plans
+from app.domain.manifests.paper import print_manifest
+from app.domain.manifests.service import require_manifest
 from app.flows.approve_shortfall import approve_shortfall
 from app.flows.close_booking import dispatch_event
-from app.flows.tell_solving import SOLVING, map_kind
 from app.surfaces.operator.views import duty_geojson, timetable_rows
-from app.surfaces.organiser.dispatch_reading import read_dispatch
-from app.surfaces.organiser.dispatch_views import DispatchView
+from app.surfaces.organiser.dispatch_maps import (
+    Choice,
+    drawings_of,
+    duties_of,
+    plan_picture,
+    read_solving,
+    read_solving_map,
+    shown_duties,
+    solving_picture,
+)
+from app.surfaces.organiser.dispatch_reading import is_planning, read_dispatch
+from app.surfaces.organiser.dispatch_views import DispatchDuty
 from app.surfaces.organiser.reading import event_by_code
 from app.web.actors import CurrentActor
 from app.web.forms import read_form
@@ -36,8 +47,6 @@ STAGES: dict[str, tuple[str, str, str]] = {
     "settled": ("Settled", "good", "Every duty is accepted; manifests and passes are out."),
     "no_plan": ("No plan", "bad", "Nobody has paid, or no vehicle can carry anybody. Reasons stand below."),
 }
-STALE_S = 5.0  # after so long without news a search is over
-MOST_NAMES = 12
 REASONS = {
     "party_larger_than_any_bus": "No bus has that many seats",
     "no_wheelchair_place": "No bus has the wheelchair places",
@@ -61,13 +70,20 @@ async def show_page(
     pool: NamedDependency[Pool],
     live: NamedDependency[LiveHub],
     actor: CurrentActor,
-) -> Template:
-    """Where an event's dispatch stands."""
+    operator: FromQuery[int | None] = None,
+    waiting: FromQuery[int] = 0,
+) -> Template | Response[None]:
+    """Where an event's dispatch stands; 204 to a page that is `waiting` for the end of a search while that runs."""
     actor.require_organiser()
     async with pool.acquire() as conn:
         event = await event_by_code(conn, code)
+        solving = read_solving(live, event.id)
+        if waiting and solving is not None and await is_planning(conn, event):
+            return Response(None, status_code=204)
         view = await read_dispatch(conn, event.id)
         now = await busload_now(conn)
+    choice = Choice(operator=operator)
+    duties = shown_duties(view, choice)
     return page(
         request,
         "organiser/dispatch.html",
@@ -76,103 +92,33 @@ async def show_page(
         dispatch=view,
         stage=STAGES[view.stage],
         reasons=REASONS,
-        solving=read_solving(live, event.id),
-        solving_map=picture_of(read_solving_map(live, event.id)),
-        timetables={duty.id: timetable_rows(duty.calls) for duty in view.duties},
+        solving=solving,
+        solving_map=solving_picture(read_solving_map(live, event.id), choice),
+        plan_map=plan_picture(view, choice),
+        duties=duties,
+        operators=operators_of(drawings_of(view)),
+        timetables={duty.id: timetable_rows(duty.calls) for duty in duties},
         now=now,
     )
 
 
-@get("/organiser/events/{code:str}/dispatch/solving", include_in_schema=False)
-async def show_solving(
-    request: Request[Any, Any, Any],
-    code: FromPath[str],
-    pool: NamedDependency[Pool],
-    live: NamedDependency[LiveHub],
-    actor: CurrentActor,
-) -> Template:
-    """The part of the page that says how the search is getting on; empty when none is."""
-    actor.require_organiser()
-    async with pool.acquire() as conn:
-        event = await event_by_code(conn, code)
-    return page(request, "organiser/_solving.html", actor=actor, event=event, solving=read_solving(live, event.id))
-
-
-def read_solving(live: LiveHub, event_id: UUID) -> Solving | None:
-    """What the solver told last, if that is news."""
-    note = live.note(SOLVING, event_id, at_most_s=STALE_S)
-    return msgspec.json.decode(note, type=Solving) if note else None
-
-
-class Picture(msgspec.Struct, frozen=True, kw_only=True):
-    """The best plan so far as the page draws it; the legend holds the operators with most buses."""
-
-    version: int
-    seconds: float
-    buses: int
-    people: int
-    people_left: int
-    svg: Markup
-    legend: list[MapOperator]
-    more_operators: int
-
-
-@get("/organiser/events/{code:str}/dispatch/solving/map", include_in_schema=False)
-async def show_solving_map(
-    request: Request[Any, Any, Any],
-    code: FromPath[str],
-    pool: NamedDependency[Pool],
-    live: NamedDependency[LiveHub],
-    actor: CurrentActor,
-    drawn: FromQuery[int] = 0,
-) -> Template | Response[None]:
-    """The best plan so far as a drawing; 204 when it is the one numbered `drawn`, or none was heard of: what is shown then stays."""
-    actor.require_organiser()
-    async with pool.acquire() as conn:
-        event = await event_by_code(conn, code)
-    found = read_solving_map(live, event.id)
-    if found is None or found.version == drawn:
-        return Response(None, status_code=204)
-    return page(request, "organiser/_solving_map.html", actor=actor, event=event, solving_map=picture_of(found))
-
-
-def read_solving_map(live: LiveHub, event_id: UUID) -> SolvingMap | None:
-    """The picture that was told last, if that is news."""
-    return put_together(lambda number: live.note(map_kind(number), event_id, at_most_s=STALE_S))
-
-
-def picture_of(found: SolvingMap | None) -> Picture | None:
-    """A picture for the page."""
-    if found is None:
-        return None
-    legend = legend_of(found)
-    return Picture(
-        version=found.version,
-        seconds=found.seconds,
-        buses=len(found.sketch.duties),
-        people=found.people,
-        people_left=found.people_left,
-        svg=Markup(draw(found)),  # noqa: S704  numbers, and names the drawing escapes # nosec B704
-        legend=legend[:MOST_NAMES],
-        more_operators=max(0, len(legend) - MOST_NAMES),
-    )
-
-
 @get("/organiser/events/{code:str}/dispatch/map.json", include_in_schema=False)
-async def show_map(code: FromPath[str], pool: NamedDependency[Pool], actor: CurrentActor) -> Response[dict[str, object]]:
-    """The whole plan for the map, each duty in a colour of its own."""
+async def show_map(
+    code: FromPath[str], pool: NamedDependency[Pool], actor: CurrentActor, operator: FromQuery[int | None] = None
+) -> Response[dict[str, object]]:
+    """The whole plan for the map, or one operator's duties, each in a colour of its own."""
     actor.require_organiser()
     async with pool.acquire() as conn:
         event = await event_by_code(conn, code)
         view = await read_dispatch(conn, event.id)
-    return Response(plan_geojson(view), media_type="application/geo+json")
+    return Response(plan_geojson(duties_of(view, operator)), media_type="application/geo+json")
 
 
-def plan_geojson(view: DispatchView) -> dict[str, object]:
+def plan_geojson(duties: Sequence[DispatchDuty]) -> dict[str, object]:
     """Every duty's places and ways; a place several duties serve is drawn once."""
     features: list[Any] = []
     seen: set[object] = set()
-    for duty in view.duties:
+    for duty in duties:
         found: Any = duty_geojson(duty.calls, route=duty.route)["features"]
         for feature in found:
             place = tuple(feature["geometry"]["coordinates"]) if feature["geometry"]["type"] == "Point" else None
@@ -180,6 +126,20 @@ def plan_geojson(view: DispatchView) -> dict[str, object]:
                 features.append(feature)
             seen.add(place)
     return {"type": "FeatureCollection", "features": features}
+
+
+@get("/organiser/events/{code:str}/dispatch/duties/{duty:str}/sheet.pdf", include_in_schema=False)
+async def show_paper(code: FromPath[str], duty: FromPath[str], pool: NamedDependency[Pool], actor: CurrentActor) -> Response[bytes]:
+    """A duty's manifest on paper, as its driver has it."""
+    actor.require_organiser()
+    async with pool.acquire() as conn:
+        event = await event_by_code(conn, code)
+        found = next((row for row in await plans.list_current_duties(conn, event.id) if row.public_code == duty), None)
+        if found is None:
+            raise NotFound("There is no such duty in this event's plan.", code="unknown_duty")
+        manifest = await require_manifest(conn, found.id)
+    headers = {"content-disposition": f'inline; filename="duty-{duty}-v{manifest.version}.pdf"', "cache-control": "private, no-store"}
+    return Response(print_manifest(manifest), media_type="application/pdf", headers=headers)
 
 
 @post("/organiser/events/{code:str}/dispatch", include_in_schema=False)
@@ -203,4 +163,4 @@ async def approve(request: Request[Any, Any, Any], code: FromPath[str], pool: Na
     return see_other(f"/organiser/events/{code}/dispatch", flash="approved")
 
 
-ROUTES = [show_page, show_solving, show_solving_map, show_map, start, approve]
+ROUTES = [show_page, show_map, show_paper, start, approve]

@@ -12,6 +12,7 @@ from app.domain.dispatch.store import demand as paid
 from app.domain.events import store as events
 from app.domain.events.model import Event
 from app.domain.fleet import store as fleet
+from app.domain.manifests import store as manifests
 from app.domain.trips import store as trips
 from app.domain.trips.model import Trip
 from app.flows.allocate_event import unseated_of
@@ -87,16 +88,26 @@ def origin_of(all_trips: Sequence[Trip], trip_id: UUID) -> str:
     return next(trip.origin for trip in all_trips if trip.id == trip_id)
 
 
-async def stage_of(conn: Connection, event: Event, current: Sequence[Plan], duties: Sequence[DispatchDuty]) -> str:
-    """The one word for where dispatch stands."""
+async def is_planning(conn: Connection, event: Event) -> bool:
+    """Whether a plan is being made."""
+    return await waiting_stage(conn, event) == "planning"
+
+
+async def waiting_stage(conn: Connection, event: Event) -> str | None:
+    """The stage before there is a plan of what is known now; None once there is."""
     if event.booking_closed_at is None:
         return "selling"
     cause = await snapshots.wanted_cause(conn, event.id)
     if cause is not None:
         spent = cause not in FRESH_CAUSES and await snapshots.rounds_since_decision(conn, event.id) >= MAX_ROUNDS
         return "needs_organiser" if spent else "planning"
-    if await snapshots.list_unsolved(conn, event.id):
-        return "planning"
+    return "planning" if await snapshots.list_unsolved(conn, event.id) else None
+
+
+async def stage_of(conn: Connection, event: Event, current: Sequence[Plan], duties: Sequence[DispatchDuty]) -> str:
+    """The one word for where dispatch stands."""
+    if (waiting := await waiting_stage(conn, event)) is not None:
+        return waiting
     if not current:
         return "closing" if await is_set(conn, "booking_close", event.id) else "no_plan"
     return planned_stage(current, duties)
@@ -119,6 +130,7 @@ async def read_duties(conn: Connection, event: Event, history: Sequence[Offer]) 
     operators = {operator.id: operator.name for operator in await fleet.list_operators(conn, [duty.operator_id for duty in found])}
     crew = await crews.list_crews(conn, [duty.id for duty in found])
     riders = await read_riders(conn, found)
+    manifested = await manifests.list_manifested_duties(conn, [duty.id for duty in found])
     views = []
     for number, duty in enumerate(found):
         vehicle, offer = vehicles[duty.vehicle_id], newest_offer(duty, history)
@@ -141,6 +153,7 @@ async def read_duties(conn: Connection, event: Event, history: Sequence[Offer]) 
                 ends_at=duty.ends_at,
                 zone=duty.timetable.calls[0].zone,
                 offer=None if offer is None else view_offer(offer, operators[duty.operator_id]),
+                has_manifest=duty.id in manifested,
                 hire_by_trip=split_hire(duty, riders[duty.id]),
                 calls=duty.timetable.calls,
             )
@@ -150,7 +163,10 @@ async def read_duties(conn: Connection, event: Event, history: Sequence[Offer]) 
 
 async def read_riders(conn: Connection, duties: Sequence[Duty]) -> Mapping[UUID, list[Party]]:
     """The parties on each duty."""
-    return {duty.id: await paid.list_parties_of_duty(conn, duty.id) for duty in duties}
+    riders: dict[UUID, list[Party]] = {duty.id: [] for duty in duties}
+    for party in await paid.list_parties_of_duties(conn, list(riders)):
+        riders[party.duty_id].append(party)
+    return riders
 
 
 def split_hire(duty: Duty, riders: Sequence[Party]) -> dict[str, int]:

@@ -45,12 +45,16 @@ class DispatchDuty(msgspec.Struct, frozen=True, kw_only=True):
     ends_at: datetime
     zone: str
     offer: DispatchOffer | None
+    has_manifest: bool
     hire_by_trip: dict[str, int]
     calls: list[Call]
 
 
 class DispatchPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """A plan as solved: `cost_minor` covers what was planned in its round; nothing serving the same parties costs less than the bound."""
+    """A plan as solved: `cost_minor` covers what was planned in its round, `bound_minor` is what serving the same parties costs at least.
+
+    `kept_duties` were accepted or on offer and stayed as they were; the bound is for plans that leave them so.
+    """
 
     id: UUID
     scope: str
@@ -59,9 +63,15 @@ class DispatchPlan(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     cost_minor: int
     bound_minor: int | None
+    kept_duties: int
     seconds: float
     is_current: bool
     created_at: datetime
+
+    @property
+    def gap_percent(self) -> float | None:
+        """How much dearer than the bound the plan is; None without a bound."""
+        return 100 * (self.cost_minor / self.bound_minor - 1) if self.bound_minor else None
 
 
 class DispatchUnserved(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,6 +123,23 @@ class DispatchView(msgspec.Struct, frozen=True, kw_only=True):
     plans: list[DispatchPlan]
     incidents: list[DispatchIncident]
 
+    @property
+    def standing(self) -> list[DispatchPlan]:
+        """The current plan of each scope."""
+        return [plan for plan in self.plans if plan.is_current]
+
+    @property
+    def saving_minor(self) -> int | None:
+        """What a plan that leaves the kept duties as they are could save at most; None where nothing is proven."""
+        bounds = [plan.bound_minor for plan in self.standing if plan.bound_minor is not None]
+        return sum(plan.cost_minor for plan in self.standing) - sum(bounds) if bounds and len(bounds) == len(self.standing) else None
+
+    @property
+    def gap_percent(self) -> float | None:
+        """How much dearer all duties are at most than the cheapest that leave the kept ones as they are; None where nothing is proven."""
+        saving_minor = self.saving_minor
+        return None if saving_minor is None or saving_minor >= self.hire_minor else 100 * saving_minor / (self.hire_minor - saving_minor)
+
 
 def view_offer(offer: Offer, operator: str) -> DispatchOffer:
     """An offer for the organiser."""
@@ -141,6 +168,7 @@ def view_plan(plan: Plan, causes: Mapping[UUID, str]) -> DispatchPlan:
         status=plan.status,
         cost_minor=plan.cost_minor,
         bound_minor=plan.bound_minor,
+        kept_duties=plan.kept_duties,
         seconds=plan.seconds,
         is_current=plan.is_current,
         created_at=plan.created_at,

@@ -93,6 +93,9 @@ async def test_the_maps_are_drawn_on_a_tap(stage: Stage, chrome: Browser, tmp_pa
     ):
         await sign_in(page, stage, who)
         await page.goto(stage.service.settings.base_url + path)
+        if path.startswith("/organiser"):
+            await page.locator("#plan-picture-0").click()
+            await expect(page.locator("#plan-picture-0")).to_have_attribute("aria-current", "true")
         await page.get_by_role("button", name="Show map").click()
         await page.wait_for_selector("[data-map][data-drawn]", timeout=60_000, state="attached")
         await page.screenshot(path=tmp_path / f"map-{path.split('/')[1]}.png", full_page=True)
@@ -145,6 +148,20 @@ async def told_until_drawn(stage: Stage, drawing: Locator, picture: SolvingMap) 
             await asyncio.sleep(0.2)
 
 
+async def one_operator(stage: Stage, page: Page, found: list[SolvingMap]) -> None:
+    """An operator chosen from the legend stays chosen when the next picture comes."""
+    drawing = page.locator("#solving-map svg[role=img]")
+    async with asyncio.timeout(30):
+        while await drawing.locator('.plan-way[stroke-opacity="0.12"]').count() == 0:
+            await show_solving(stage.pool, stage.world.event_id, found[0])
+            await page.locator("#solving-map-0").click()
+            await asyncio.sleep(0.2)
+    await told_until_drawn(stage, drawing, found[-1])
+    await expect(page.locator("#solving-map-0")).to_have_attribute("aria-current", "true")
+    await expect(drawing.locator('.plan-way[stroke-opacity="0.12"]')).to_have_count(3)
+    await expect(drawing.locator('.plan-way.op-0[stroke-opacity="0.9"]')).to_have_count(2)
+
+
 async def growing_map(stage: Stage, page: Page, shot: Path) -> None:
     """The map grows, and is there again after a reload."""
     drawing = page.locator("#solving-map svg[role=img]")
@@ -166,4 +183,6 @@ async def growing_map(stage: Stage, page: Page, shot: Path) -> None:
     await told_until_drawn(stage, drawing, found[-1])
     await expect(page.get_by_role("img", name="5 buses")).to_be_visible()
     await expect(page.locator("#solving-map")).to_contain_text("Kelly & Sons: 2")
+    await told_until_drawn(stage, drawing, found[0])
+    await one_operator(stage, page, found)
     await page.screenshot(path=shot, full_page=True)

@@ -86,5 +86,5 @@ async def test_two_processes_that_serve_pages_both_get_the_picture_of_the_best_p
     assert shown[0] is not None
     assert (shown[0].people, shown[0].people_left) == (60, 0)
     assert sum(stop.people for stop in shown[0].sketch.stops) == 60
-    assert {row.name for row in legend_of(shown[0])} <= operators
-    assert sum(row.buses for row in legend_of(shown[0])) == len(shown[0].sketch.duties) > 0
+    assert {row.name for row in legend_of(shown[0].sketch)} <= operators
+    assert sum(row.buses for row in legend_of(shown[0].sketch)) == len(shown[0].sketch.duties) > 0

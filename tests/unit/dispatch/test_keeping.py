@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from app.domain.dispatch.keeping import joined, keepable, without
-from app.domain.dispatch.solving import SolveLimits, answer, search
+from app.domain.dispatch.keeping import joined, keepable, settled_of, without
+from app.domain.dispatch.solving import SolveLimits, Solving, answer, search
 from solver import Depot, Hire, Limits, Party, PlannedDuty, Problem, Rules, Stop, Vehicle, Venue, Weights, check_plan
 from solver.travel import Place, crow_matrix
 
@@ -65,17 +65,32 @@ def test_a_lost_vehicle_changes_only_its_own_duty() -> None:
     smaller = msgspec.structs.replace(problem, vehicles=tuple(v for v in problem.vehicles if v.id != lost))
     kept = keepable(smaller, before=problem, epoch_at=EPOCH, epoch_before_at=EPOCH, duties=before.duties, standing=standing)
     after = answer(smaller, kept, LIMITS)
-    assert check_plan(smaller, after) == []
-    assert [duty for duty in after.duties if duty.vehicle in standing] == [duty for duty in before.duties if duty.vehicle in standing]
-    assert after.served_parties == before.served_parties
+    assert check_plan(smaller, after.plan) == []
+    assert [duty for duty in after.plan.duties if duty.vehicle in standing] == [duty for duty in before.duties if duty.vehicle in standing]
+    assert after.plan.served_parties == before.served_parties
+
+
+def test_what_is_proven_beside_kept_duties_is_what_they_cost_and_the_bound_of_the_rest() -> None:
+    problem = problem_of()
+    before = search(problem, LIMITS)
+    told = list[Solving]()
+    after = answer(problem, before.duties[:1], SolveLimits(iterations=20), told.append)
+    assert after.kept == (before.duties[0].vehicle,)
+    assert after.plan.bound_minor is None
+    assert after.bound_minor is not None
+    assert settled_of(problem, before.duties[:1]).cost_minor < after.bound_minor <= after.plan.cost_minor
+    assert (told[-1].cost_minor, told[-1].bound_minor, told[-1].kept) == (after.plan.cost_minor, after.bound_minor, 1)
+    assert {line.people for line in told} == {sum(party.persons for party in problem.parties)}
+    settled = answer(problem, before.duties, LIMITS)
+    assert settled.bound_minor == settled.plan.cost_minor == before.cost_minor
 
 
 def test_when_keeping_would_leave_people_behind_all_is_planned_anew() -> None:
     problem = problem_of(buses=2, parties=24)
     wasteful = search(msgspec.structs.replace(problem, parties=problem.parties[:2], vehicles=problem.vehicles[:1]), LIMITS)
     after = answer(problem, list(wasteful.duties), LIMITS)
-    assert check_plan(problem, after) == []
-    assert after.unserved == ()
+    assert check_plan(problem, after.plan) == []
+    assert after.plan.unserved == ()
 
 
 def test_nothing_is_kept_when_the_event_moved_the_price_changed_or_a_rider_left() -> None:

@@ -48,12 +48,12 @@ def test_a_picture_too_large_for_its_notes_is_not_told() -> None:
 
 def test_the_drawing_is_one_well_formed_element_with_every_stop_and_way() -> None:
     drawn = a_map(stops=5, buses=4)
-    root = ET.fromstring(draw(drawn))
+    root = ET.fromstring(draw(drawn.sketch))
     kinds = [element.tag.rpartition("}")[2] for element in root]
     assert kinds.count("circle") == 5
     assert kinds.count("polyline") == 4
     assert root[0].text == "4 buses"
-    assert [(row.name, row.buses) for row in legend_of(drawn)] == [("Kelly & <Sons>", 2), ("Two", 1), ("Three", 1)]
+    assert [(row.name, row.buses) for row in legend_of(drawn.sketch)] == [("Kelly & <Sons>", 2), ("Two", 1), ("Three", 1)]
 
 
 def test_the_solvers_picture_and_the_pages_are_the_same_drawing() -> None:

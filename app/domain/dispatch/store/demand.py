@@ -39,6 +39,26 @@ async def list_parties_of_duty(conn: Connection, duty_id: UUID) -> list[Party]:
     )
 
 
+class DutyParty(Party, frozen=True, kw_only=True):
+    """A party and the duty it rides."""
+
+    duty_id: UUID
+
+
+async def list_parties_of_duties(conn: Connection, duty_ids: Sequence[UUID]) -> list[DutyParty]:
+    """Who rides these duties, those who left excluded; in one question, because a stadium has hundreds of duties."""
+    return await fetch_all(
+        conn,
+        DutyParty,
+        """
+        SELECT dp.duty_id, p.id AS pledge_id, p.trip_id, p.stop_id, p.seats, p.wheelchairs, p.legs
+        FROM duty_parties dp JOIN pledges p ON p.id = dp.pledge_id
+        WHERE dp.duty_id = ANY($1) AND dp.left_at IS NULL ORDER BY p.id
+        """,
+        list(duty_ids),
+    )
+
+
 async def list_seated_pledges(conn: Connection, event_id: UUID, scope: Scope) -> set[UUID]:
     """Pledges with a place on an accepted duty of this scope."""
     rows = await conn.fetch(

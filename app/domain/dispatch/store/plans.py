@@ -41,6 +41,7 @@ async def list_current_plans(conn: Connection, event_id: UUID) -> list[Plan]:
         Plan,
         """
         SELECT p.id, p.event_id, p.snapshot_id, p.scope, s.round, p.status, p.cost_minor, p.bound_minor, p.seconds, p.is_current,
+               jsonb_array_length(s.fixed) + coalesce(jsonb_array_length(p.document -> 'kept'), 0) AS kept_duties,
                p.needs_approval, p.shortfall_minor, p.approved_by, p.created_at
         FROM plans p JOIN snapshots s ON s.id = p.snapshot_id WHERE p.event_id = $1 AND p.is_current ORDER BY p.scope
         """,
@@ -55,6 +56,7 @@ async def list_plans(conn: Connection, event_id: UUID) -> list[Plan]:
         Plan,
         """
         SELECT p.id, p.event_id, p.snapshot_id, p.scope, s.round, p.status, p.cost_minor, p.bound_minor, p.seconds, p.is_current,
+               jsonb_array_length(s.fixed) + coalesce(jsonb_array_length(p.document -> 'kept'), 0) AS kept_duties,
                p.needs_approval, p.shortfall_minor, p.approved_by, p.created_at
         FROM plans p JOIN snapshots s ON s.id = p.snapshot_id WHERE p.event_id = $1 ORDER BY s.round DESC, p.scope
         """,
