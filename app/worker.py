@@ -22,8 +22,9 @@ from app.core.database import DATABASE_LOST, Pool, open_pool, transaction
 from app.core.log import logger, set_up_logging
 from app.core.timers import Timer, claim_due, mark_failed, mark_fired
 from app.domain.dispatch.travel import TravelTimes, travel_times
-from app.domain.notifications.jobs import MailServer, SmtpServer, send_mail
+from app.domain.notifications.jobs import MailServer, send_mail
 from app.domain.notifications.letters import build_letter_environment
+from app.domain.notifications.smtp import SmtpServer
 from app.domain.partners.jobs import deliver_webhook
 from app.domain.partners.sending import WebhookClient
 from app.domain.payments.dispute_store import alarm_stuck_disputes
@@ -268,12 +269,14 @@ async def run_worker(settings: Settings) -> None:
             base_url=await stripe_base_for(pool, settings),
             pace=pace_for(pool, settings, riders_wait=False),
         )
+        mail_server = SmtpServer(settings.smtp_url)
         wiring = Wiring(
-            pool=pool, gateway=gateway, mail_server=SmtpServer(settings.smtp_url), webhooks=WebhookClient(), travel=travel,
+            pool=pool, gateway=gateway, mail_server=mail_server, webhooks=WebhookClient(), travel=travel,
             settings=settings, letters=build_letter_environment(secret=settings.secret, base_url=settings.base_url),
         )  # fmt: skip
         log.info("worker.ready")
         try:
             await work(wiring, stop)
         finally:
+            await mail_server.aclose()
             await gateway.aclose()

@@ -2,7 +2,6 @@
 
 from email.message import EmailMessage
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 import aiosmtplib
@@ -17,7 +16,6 @@ from app.domain.notifications import store
 from app.domain.notifications.letters import write_letter
 
 log = logger(__name__)
-SMTP_TIMEOUT_S = 20
 
 
 class MailServer(Protocol):
@@ -28,28 +26,9 @@ class MailServer(Protocol):
         ...
 
 
-class SmtpServer:
-    """A mail server by address: smtp://user:password@host:587 (STARTTLS when offered) or smtps://host:465."""
-
-    def __init__(self, url: str) -> None:
-        self._url = urlsplit(url)
-
-    async def send(self, message: EmailMessage) -> None:
-        """One connection per message; SMTPException or OSError when it was not taken."""
-        await aiosmtplib.send(
-            message,
-            hostname=self._url.hostname,
-            port=self._url.port or (465 if self._url.scheme == "smtps" else 587),
-            username=unquote(self._url.username) if self._url.username else None,
-            password=unquote(self._url.password) if self._url.password else None,
-            use_tls=self._url.scheme == "smtps",
-            timeout=SMTP_TIMEOUT_S,
-        )
-
-
 async def send_mail(pool: Pool, mail_id: UUID, *, server: MailServer, letters: Environment, sender: str) -> None:
     """Sends a mail that has not gone yet; Unavailable when the server does not take it (the queue tries again)."""
-    async with transaction(pool) as conn:
+    async with pool.acquire() as conn:
         mail = await store.get_unsent_mail(conn, mail_id)
         if mail is None:
             return
@@ -70,5 +49,5 @@ async def send_mail(pool: Pool, mail_id: UUID, *, server: MailServer, letters: E
             tries = await store.mark_failed(conn, mail_id, type(error).__name__)
         log.warning("mail.not_taken", mail_id=str(mail_id), tries=tries, error=type(error).__name__)
         raise Unavailable("The mail server did not take the mail.") from error
-    async with transaction(pool) as conn:
+    async with pool.acquire() as conn:
         await store.mark_sent(conn, mail_id)
