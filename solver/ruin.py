@@ -154,11 +154,12 @@ class Ruin:
     def put(self, now: list[Route], unit: Unit, spare: list[int], marks: set[int]) -> bool:
         """Puts a unit where it adds least cost, but for a few places overlooked; False if it fits nowhere."""
         rnd, offers, best, where = self.rng.random, self.roads.offers, math.inf, -1
-        chosen = 0, 0
+        chosen, who, foes, seats, room = (0, 0), unit.number, self.roads.foes[unit.stop], unit.seats, self.roads.room
         for number, route in enumerate(now):
-            if not route.units or rnd() < BLINK:
+            if route.called & foes or route.seats + seats > room[route.klass] or not route.units or rnd() < BLINK:
                 continue
-            for more, klass, at in route.offers.get(unit.number) or offers(route, unit):
+            known = route.offers.get(who)
+            for more, klass, at in offers(route, unit) if known is None else known:
                 if more >= best:
                     break
                 if klass == route.klass or spare[klass] > 0:

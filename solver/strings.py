@@ -71,6 +71,8 @@ class Roads:
         self.fixed = (rates.call_out + rates.standby_minor).tolist()
         self.seats, self.places = rates.seats.tolist(), rates.places.tolist()
         self.kin = self._kin()
+        self.room = [max(self.seats[other] for other in (k, *kin)) for k, kin in enumerate(self.kin)]
+        self.foes = self._foes()
         self.shape, self.weighed = self._shapes()
         self.ends = self._ends()
         self.turned = [[list(column) for column in zip(*rows, strict=True)] for rows in self.weighed]
@@ -85,6 +87,12 @@ class Roads:
         depots = [klass.depot for klass in self.instance.classes]
         kin = [[other for other, where in enumerate(depots) if where == depot and other != k] for k, depot in enumerate(depots)]
         return [others if len(others) < MOST_KIN else [] for others in kin]
+
+    def _foes(self) -> list[int]:
+        """Per stop bits of those that no route calls at beside it: from one to the other is too long a ride both ways round."""
+        side, limit = self.instance.sides[0], np.array(self.instance.max_ride)
+        after = side.secs[0][:, None] + np.array(self.instance.dwell)[:, None] + side.secs <= limit[None, :]
+        return [sum(1 << int(other) for other in np.flatnonzero(~row)) for row in after | after.T]
 
     def _shapes(self) -> tuple[list[int], list[list[list[float]]]]:
         """-> per class the number of its table, and the tables: stop to stop in metres and what the time is worth in metres."""
