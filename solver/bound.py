@@ -97,7 +97,7 @@ class Bound:
         self, instance: Instance, needs: Needs, *, most: int = MOST_PATHS, partial: bool = False, star: bool = False, every: bool = False
     ) -> None:
         self.instance, self.needs, self.rates = instance, needs, instance.rates
-        self.alike = instance.symmetric
+        self.alike, self.star = instance.symmetric, star
         legs = (OUTBOUND,) if self.alike else (OUTBOUND, RETURN)
         self.pricers = [LegPricer(instance, leg, needs.seats[leg], most=most, partial=partial, star=star, every=every) for leg in legs]
         self.whole = all(pricer.pool.whole for pricer in self.pricers)
@@ -172,7 +172,7 @@ class Bound:
                 continue
             keep = best_by(pool.last[hopeful], thresholds[size].cost(pricer, hopeful) - worth, PATHS_PER_STOP)
             rows, value = hopeful[keep], worth[keep]
-            hire = np.stack([2 * pricer.costs(k, int(pricer.closed.depot_secs[k, 0]), 1, rows) for k in group.tolist()])
+            hire = np.stack([2 * self.leg_cost(0, k, 1, rows) for k in group.tolist()])
             hire += (self.rates.call_out[group] + self.rates.standby_minor[group])[:, None]
             hire = np.maximum(hire, self.rates.minimum[group][:, None])
             reduced = hire - value[None, :] - duals.vehicles[group][:, None]
@@ -190,7 +190,9 @@ class Bound:
         other = self.pricers[0 if self.alike else 1 - n]
         spent = int(other.closed.depot_secs[klass, 0])
         if rows is not None:
-            return pricer.costs(klass, spent, crew, rows)
+            cost = pricer.costs(klass, spent, crew, rows)
+            bound_by_hours = self.alike and len(self.modes[klass]) > 1 and not self.star
+            return np.where(pricer.breaks_hours(klass, crew, rows), FAR, cost) if bound_by_hours else cost
         key = (n, klass, crew)
         if key not in self._cached:
             cost = pricer.costs(klass, spent, crew, np.arange(len(pricer.pool)))

@@ -63,7 +63,7 @@ class LegPricer:
             star_paths(instance, self.closed, needs) if star else enumerate_paths(instance, self.closed, needs, room, most, partial=partial)
         )
         self.needs = needs.astype(np.float64)
-        self.rates = rates
+        self.rates, self.standby_s = rates, instance.standby_s
         self.window = instance.arrive_s - rates.from_s if leg == OUTBOUND else rates.to_s - instance.leave_s
         self._duals = np.zeros(len(needs))
         self.bonus: dict[int, Floats] | None = None  # per size and path what calling at its stops is worth, whoever boards
@@ -113,6 +113,21 @@ class LegPricer:
             rates.per_km[klass] / 1000 * (self.pool.metres[rows] + self.closed.depot_metres[klass, last]) + rates.per_h[klass] / 3600 * work
         )
         return np.where(late, FAR, cost)
+
+    def breaks_hours(self, klass: int, crew: int, rows: Ints) -> NDArray[np.bool_]:
+        """Whether so many drivers may not do a path and, as the other leg, the shortest one to the farthest of its stops.
+
+        For problems whose legs are alike: there all riders ride both legs, so that both legs of a duty call at the same stops.
+        """
+        rates, last, dwell = self.rates, self.pool.last[rows], self.pool.dwell[rows]
+        far = (self.closed.secs[0] + self.closed.depot_secs[klass])[self.pool.stops[rows]].max(axis=1)
+        driving = self.pool.work[rows] - dwell + self.closed.depot_secs[klass, last]
+        spread = driving + far + 2 * dwell + self.standby_s
+        if crew == TWO:
+            return np.asarray((driving + far > rates.driving_2[klass]) | (spread > rates.spread_2[klass]))
+        for leg in (driving, far):
+            spread = spread + np.maximum(0, -(-leg // rates.break_after[klass]) - 1) * rates.break_s[klass]
+        return np.asarray((driving + far > rates.driving[klass]) | (spread > rates.spread[klass]))
 
     def load_of(self, path: int, size: int) -> Load:
         """The best load of one path."""

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from solver.instance import Instance, Ints
 from solver.legs import NOTHING, Column, Floats, Load
 from solver.outlook import FAR, Ground, outlook
-from solver.pool import Closed
+from solver.pool import Closed, PathPool, TooManyPaths
 
 HOPE = 1e-9  # share of its price that a duty must be able to be worth beyond it
 PER_LEVEL, PER_CLASS = 6, 8  # columns kept
+MOST_BELOW, MOST_GATHERED = 30_000, 10  # labels per class and number of stops; of all classes, per path wanted
 
 
 class OutOfTime(Exception):
@@ -77,6 +78,7 @@ class View:
     ahead: list[Floats]
     room: int
     found: list[tuple[float, float, tuple[int, ...]]] = field(default_factory=list)
+    every: list[Labels] | None = None  # of all duties below nought, where they are wanted; then stops without a price count too
 
 
 class Reach:
@@ -97,28 +99,49 @@ class Reach:
         monotonic clock.
         """
         priced = Priced([], np.zeros(len(self.rates.seats)))
-        prices, more = seats[self.ground.places], self.instance.max_stops - 1
+        prices = seats[self.ground.places]
         for k in self.classes:
             if time.monotonic() > until:
                 raise OutOfTime
-            arcs, room = self.ground.arcs(k), int(self.rates.seats[k])
-            ahead = outlook(self.ground, k, arcs, prices, room=room, more=more)
-            fixed = float(self.fixed[k] - vehicles[k])
-            view = View(klass=k, prices=prices, fixed=fixed, arcs=arcs, ahead=ahead, room=room)
-            labels: Labels | None = self.roots(view)
-            for level in range(1, self.instance.max_stops + 1):
-                if labels is None:
-                    break
-                labels = self.grow(view, labels, level, priced, most=most, slack=slack)
+            view = self.look(k, prices, float(vehicles[k]))
+            self.search(view, priced, most=most, slack=slack)
             priced.columns += self.columns(view)
         return priced
+
+    def below(self, seats: Floats, vehicles: Floats, *, most: int, until: float) -> PathPool:
+        """All paths that some class drives at a negative reduced cost, whoever boards. Raises TooManyPaths or OutOfTime."""
+        prices, every, none = seats[self.ground.places], list[Labels](), Priced([], np.zeros(len(self.rates.seats)))
+        for k in self.classes:
+            if time.monotonic() > until:
+                raise OutOfTime
+            self.search(self.look(k, prices, float(vehicles[k]), every), none, most=MOST_BELOW, slack=0.0)
+            if not none.whole or sum(len(labels.key) for labels in every) > MOST_GATHERED * most:
+                raise TooManyPaths
+        pool = pool_of(self.ground, every)
+        if len(pool) > most:
+            raise TooManyPaths
+        return pool
+
+    def look(self, klass: int, prices: Floats, vehicle: float, every: list[Labels] | None = None) -> View:
+        """One class at prices of a seat per stop and of a vehicle."""
+        arcs, room = self.ground.arcs(klass), int(self.rates.seats[klass])
+        ahead = outlook(self.ground, klass, arcs, prices, room=room, more=self.instance.max_stops - 1)
+        return View(klass=klass, prices=prices, fixed=float(self.fixed[klass]) - vehicle, arcs=arcs, ahead=ahead, room=room, every=every)
+
+    def search(self, view: View, priced: Priced, *, most: int, slack: float) -> None:
+        """All labels of a class."""
+        labels: Labels | None = self.roots(view)
+        for level in range(1, self.instance.max_stops + 1):
+            if labels is None:
+                break
+            labels = self.grow(view, labels, level, priced, most=most, slack=slack)
 
     def roots(self, view: View) -> Labels | None:
         """One stop each."""
         ground, k = self.ground, view.klass
         first = ground.per_m[k] * ground.first_metres + ground.per_s[k] * ground.first_work
         low = view.fixed + first - view.ahead[-1][:, -1]
-        rows = np.flatnonzero((low < 0) & (view.prices > NOTHING))
+        rows = np.flatnonzero((low < 0) & ((view.prices > NOTHING) | (view.every is not None)))
         if not len(rows):
             return None
         stops = np.full((len(ground), self.instance.max_stops), -1, np.int64)
@@ -140,6 +163,8 @@ class Reach:
         hire = np.maximum(price, self.rates.minimum[k])
         reduced = np.where(possible, hire - worth + view.fixed - self.fixed[k], FAR)
         priced.rule_out(k, reduced[reduced < 0], hire[reduced < 0])
+        if view.every is not None:
+            view.every.append(labels.pick(np.flatnonzero(reduced < 0)))
         best = np.argsort(reduced, kind="stable")[:PER_LEVEL]
         view.found.extend((float(reduced[i]), float(hire[i]), tuple(labels.stops[i, :level].tolist())) for i in best if reduced[i] < 0)
         if level == self.instance.max_stops:
@@ -190,7 +215,8 @@ class Reach:
         best = together(view, filled, view.ahead[self.instance.max_stops - level - 1])
         low = so_far[:, None] + view.arcs[last] - best
         fits: NDArray[np.bool_] = (low + extra[:, None] < 0) & (labels.work[:, None] + ground.secs[last] <= ground.limit[None, :])
-        fits &= view.prices[None, :] > NOTHING
+        if view.every is None:
+            fits &= view.prices[None, :] > NOTHING
         for place in range(level):
             fits[np.arange(len(last)), labels.stops[:, place]] = False
         i, s = np.nonzero(fits)
@@ -260,3 +286,22 @@ def merged(labels: Labels, last: Ints, per_m: float) -> Labels:
     low = np.minimum.reduceat(labels.low[order], starts) - per_m * (labels.metres[pick] - metres)
     kept = labels.pick(pick)
     return Labels(stops=kept.stops, work=kept.work, dwell=kept.dwell, metres=metres, far=kept.far, key=kept.key, low=low)
+
+
+def pool_of(ground: Ground, found: list[Labels]) -> PathPool:
+    """The paths of these labels: of a set and outermost stop the least time and the least distance of any class."""
+    stops, key = np.concatenate([labels.stops for labels in found]), np.concatenate([labels.key for labels in found])
+    last = np.take_along_axis(stops, (stops >= 0).sum(1)[:, None] - 1, 1)[:, 0]
+    work, metres = np.concatenate([labels.work for labels in found]), np.concatenate([labels.metres for labels in found])
+    same = key * 31 + last * 1_000_003
+    order = np.lexsort((work, same))
+    starts = np.flatnonzero(np.diff(same[order], prepend=same[order[:1]] - 1) != 0)
+    pick = order[starts]
+    dwell = np.concatenate([labels.dwell for labels in found])
+    return PathPool(
+        stops=np.where(stops[pick] >= 0, ground.places[stops[pick]], 0).astype(np.int16),
+        work=work[pick],
+        dwell=dwell[pick],
+        metres=np.minimum.reduceat(metres[order], starts) if len(order) else metres,
+        last=ground.places[last[pick]].astype(np.int16),
+    )

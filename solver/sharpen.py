@@ -12,8 +12,9 @@ import numpy as np
 from solver.bound import Bound, Duals, Needs
 from solver.cuts import Cut, Cuts, calls_of
 from solver.instance import Instance, Ints
-from solver.legs import Column, Floats
+from solver.legs import TWO, Column, Floats
 from solver.master import Master
+from solver.pool import PathPool
 
 TURNS, ROUNDS, MOST_CUTS = 40, 15, 400
 MOST_CELLS = 4_000_000  # paths x stops
@@ -22,10 +23,15 @@ SETTLED = 2e-4  # of the programme's value: a round of prices that close to its 
 
 
 class Sharp(Bound):
-    """Column generation with inequalities; raises TooManyPaths like a Bound."""
+    """Column generation with inequalities; raises TooManyPaths like a Bound.
 
-    def __init__(self, instance: Instance, needs: Needs, *, most: int) -> None:
-        super().__init__(instance, needs, most=most, every=True)
+    With `paths` it looks at these only; its value is then a bound for plans that use no others.
+    """
+
+    def __init__(self, instance: Instance, needs: Needs, *, most: int, paths: PathPool | None = None) -> None:
+        super().__init__(instance, needs, most=most, every=True, star=paths is not None)
+        if paths is not None:
+            self.pricers[0].pool, self.modes, self.star = paths, [[1, TWO]] * len(self.count), False
         pool = self.pricers[0].pool
         self.cuts = Cuts(needs.seats[0])
         self.calls = np.zeros((len(pool), instance.stops + 1), np.bool_)

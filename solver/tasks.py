@@ -152,6 +152,8 @@ class Desk:
     def sharpen(self, draft: Draft, seconds: float) -> BoundNote | None:
         """After a bound over all paths: the same with inequalities. None where legs differ or paths are many."""
         work = self._work
+        if isinstance(work, Wide):
+            return self._sharpen_wide(work, draft, seconds)
         if work is None or not work.whole or not work.alike:
             return None
         try:
@@ -159,6 +161,16 @@ class Desk:
         except TooManyPaths:
             return None
         return BoundNote(sharp.sharpen(seconds=seconds, upper=float(draft.cost), start=work.columns, on_better=self._tell_bound))
+
+    def _sharpen_wide(self, work: Wide, draft: Draft, seconds: float) -> BoundNote | None:
+        """The same over the paths that a plan cheaper than the draft may use, if these are few."""
+        until, upper = time.monotonic() + seconds, float(draft.cost)
+        paths = work.below(upper, most=MOST_CELLS // (self.instance.stops + 1), seconds=seconds / 2)
+        if paths is None:
+            return None
+        sharp = Sharp(self.instance, work.needs, most=len(paths), paths=paths)
+        left = max(0.0, until - time.monotonic())
+        return BoundNote(min(draft.cost, sharp.sharpen(seconds=left, upper=upper, start=work.columns, on_better=lambda _: None)))
 
     def dive(self, draft: Draft, seconds: float) -> Draft | None:
         """A draft out of the bound's programme."""
@@ -207,11 +219,13 @@ class Desk:
         parties = [party for duty in draft.duties for party in duty.parties]
         return Dive(self.gate, parties, float(draft.cost), list(self._work.columns), rng, self._short()).run(DIVE_S)
 
-    def ruin(self, draft: Draft, piece: Slice, count: Ints | None, fixed: int, published: Published | None) -> Improved:
-        """A better draft within a slice, for routes of many stops."""
-        del published  # routes of many stops are not held to what was published
+    def ruin(
+        self, draft: Draft, piece: Slice, count: Ints | None, fixed: int, published: Published | None, *, mild: bool = False
+    ) -> Improved:
+        """A better draft within a slice, for routes of many stops, or (mild) between slices of exact neighbourhoods."""
+        del published  # such searches are not held to what was published
         count = self.instance.rates.count if count is None else count
-        return Improved(*self.ruins.run(draft, piece, count=count, fixed=fixed, on_better=self.note))
+        return Improved(*self.ruins.run(draft, piece, count=count, fixed=fixed, mild=mild, on_better=self.note))
 
     def tours(self, draft: Draft, seconds: float, turns: int) -> BoundNote | None:
         """The bound where routes have many stops, None if it would take too long; its tours are there for the search afterwards."""

@@ -11,6 +11,7 @@ from solver.instance import Instance
 from solver.kept import count_left
 from solver.legs import Column, Floats
 from solver.master import Master
+from solver.pool import PathPool, TooManyPaths
 from solver.reach import OutOfTime, Reach
 
 MOST_WORK = 400_000_000  # figures of one pricing's outlooks: some seconds
@@ -95,3 +96,23 @@ class Wide(Bound):
         """Prices, on the way from the best prices known once everything is looked at -> how many columns came."""
         added = master.add(self.prove(duals if self.best is None or not self.complete else duals.blend(self.best, SMOOTHING)))
         return added or (master.add(self.prove(duals)) if self.complete else 0)
+
+    def below(self, upper: float, *, most: int, seconds: float) -> PathPool | None:
+        """The paths a plan cheaper than `upper` may use: whatever costs more beyond its worth than there is to win is in no such plan.
+
+        (Route enumeration: Baldacci, Christofides and Mingozzi, Mathematical Programming 115, 2008.) None if there is no telling.
+        """
+        if self.best is None or self.needs.kept:
+            return None
+        self.slack, self.until = 0.0, time.monotonic() + seconds
+        seats, vehicles = self.best.seats[0], self.best.vehicles
+        try:
+            _, least = self.price(self.best)
+            ways = [(seats, vehicles + least), (seats / self._steepest, vehicles / self._steepest)]  # prices no duty is worth more at
+            value, seats, vehicles = max(
+                ((float(self.needs.seats[0] @ s) + float(self.count @ v), s, v) for s, v in ways), key=lambda way: way[0]
+            )
+            to_win = upper - self.needs.riding_minor - value
+            return self.reach.below(seats, vehicles + to_win + 1.0, most=most, until=self.until)
+        except (OutOfTime, TooManyPaths):
+            return None

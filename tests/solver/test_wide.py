@@ -13,6 +13,7 @@ from solver.children import Slice
 from solver.draft import Draft
 from solver.improve import Improver
 from solver.instance import Instance
+from solver.sharpen import Sharp
 from solver.start import greedy_draft
 from solver.wide import FEW_LABELS, Wide, suits
 from tests.bench.event_generator import event_problem
@@ -54,14 +55,21 @@ def planned(instance: Instance) -> Draft | None:
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.integers(1, 10**6))
-def test_the_bound_is_below_an_optimum_found_by_trying_everything(seed: int) -> None:
+@given(seed=st.integers(1, 10**6), dearer=st.floats(1.0, 1.3))
+def test_every_bound_is_below_an_optimum_found_by_trying_everything(seed: int, dearer: float) -> None:
     told = strict(seed, stops=4, vehicles=2, people=1)
-    if planned(Instance(told)) is None:
+    instance = Instance(told)
+    if planned(instance) is None:
         return
-    wide = Wide(Instance(told), everybody(Instance(told)))
-    bound = wide.run(seconds=30, upper=10.0**6)
-    assert 0 < bound <= best_by_hand(told)
+    best, needs = best_by_hand(told), everybody(instance)
+    wide = Wide(instance, needs)
+    assert 0 < wide.run(seconds=30, upper=10.0**6) <= best
+    assert 0 < Bound(instance, needs).run(seconds=30, upper=10.0**6) <= best
+    upper = float(round(best * dearer) + 1)
+    paths = wide.below(upper, most=10_000, seconds=30)
+    assert paths is not None
+    sharp = Sharp(instance, needs, most=0, paths=paths)
+    assert sharp.sharpen(seconds=30, upper=upper, start=wide.columns, on_better=lambda _: None) <= best
 
 
 @settings(max_examples=12, deadline=None)
