@@ -21,6 +21,7 @@ SLACK = 0.005  # duties worth so little beyond their price are not looked for un
 FEW_COLUMNS, PATIENCE = 10, 3  # of a turn; turns that win nearly nothing before more labels are looked at
 NEARLY, CLOSE_BY = 0.001, 0.001  # of the programme's value: a turn that wins less, a bound as good as it gets
 SMOOTHING, SHARPER = 0.5, 4
+MOST_TO_WIN = 0.08  # of the bound: with more, hardly any path can be left out
 
 
 def suits(instance: Instance, needs: Needs) -> bool:
@@ -100,7 +101,7 @@ class Wide(Bound):
     def below(self, upper: float, *, most: int, seconds: float) -> PathPool | None:
         """The paths a plan cheaper than `upper` may use: whatever costs more beyond its worth than there is to win is in no such plan.
 
-        (Route enumeration: Baldacci, Christofides and Mingozzi, Mathematical Programming 115, 2008.) None if there is no telling.
+        (Route enumeration: Baldacci, Christofides and Mingozzi, Mathematical Programming 115, 2008.) None if these are too many.
         """
         if self.best is None or self.needs.kept:
             return None
@@ -113,6 +114,8 @@ class Wide(Bound):
                 ((float(self.needs.seats[0] @ s) + float(self.count @ v), s, v) for s, v in ways), key=lambda way: way[0]
             )
             to_win = upper - self.needs.riding_minor - value
+            if to_win > MOST_TO_WIN * value:
+                return None
             return self.reach.below(seats, vehicles + to_win + 1.0, most=most, until=self.until)
         except (OutOfTime, TooManyPaths):
             return None
