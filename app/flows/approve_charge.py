@@ -29,14 +29,14 @@ async def approve_charge(pool: Pool, pledge_id: UUID, *, gateway: PaymentGateway
             idempotency_key=attempt_key(payment),
         )  # fmt: skip
     except GatewayRefused as refused:
-        await settle_payment(pool, payment.id, outcome_of_refusal(refused, payment.intent_ref))
+        await settle_payment(pool, payment.id, outcome_of_refusal(refused, payment.intent_ref), attempt=payment.attempts)
         return return_url
     except GatewayError as lost:
-        await settle_payment(pool, payment.id, unknown(payment, type(lost).__name__))
+        await settle_payment(pool, payment.id, unknown(payment, type(lost).__name__), attempt=payment.attempts)
         raise Unavailable(
             "Your bank cannot be reached right now. Nothing was charged twice; try again in a minute.", retry_after_s=60
         ) from lost
-    await settle_payment(pool, payment.id, outcome_of(intent), at_bank=intent.action_url is not None)
+    await settle_payment(pool, payment.id, outcome_of(intent), at_bank=intent.action_url is not None, attempt=payment.attempts)
     return intent.action_url or return_url
 
 

@@ -235,8 +235,8 @@ FROM (
 WHERE owed.ledger <> owed.debts;
 
 -- I11 every transition audited, no work lost
--- Each subject's trail leads from birth to its present state without a gap or a double; every job is done, pending or visibly held;
--- whatever waits for a deadline has its timer.
+-- Each subject's trail leads from birth to its present state without a gap or a double; no charge is under way without an attempt of its
+-- own; every job is done, pending or visibly held; whatever waits for a deadline has its timer.
 SELECT trail.subject_id::text AS subject, format('%s: %s -> %s follows %s', trail.machine, trail.from_state, trail.to_state, coalesce(trail.before, 'nothing')) AS detail
 FROM (
     SELECT a.machine, a.subject_id, a.from_state, a.to_state, lag(a.to_state) OVER (PARTITION BY a.machine, a.subject_id ORDER BY a.id) AS before
@@ -257,6 +257,10 @@ LEFT JOIN (
     FROM audit a WHERE a.from_state <> a.to_state ORDER BY a.machine, a.subject_id, a.id DESC) ends
     ON ends.machine = present.machine AND ends.subject_id = present.id
 WHERE ends.to_state IS DISTINCT FROM present.state
+UNION ALL
+SELECT p.id::text, format('payment was put under way %s times in %s attempts', count(*), p.attempts)
+FROM payments p JOIN audit a ON a.machine = 'payment' AND a.subject_id = p.id
+WHERE a.to_state = 'submitting' AND a.from_state <> a.to_state GROUP BY p.id, p.attempts HAVING count(*) > p.attempts
 UNION ALL
 SELECT j.id::text, format('job %s is with a worker that has not been heard of since %s', j.entrypoint, j.heartbeat)
 FROM pgqueuer j WHERE j.status = 'picked' AND j.heartbeat < now() - interval '10 minutes'

@@ -35,7 +35,7 @@ async def look_up_payment(pool: Pool, payment_id: UUID, *, gateway: PaymentGatew
     elif intent is not None and intent.status == "processing":
         await look_again(pool, payment_id)
     elif intent is not None and intent.status not in {"requires_confirmation", "canceled"}:
-        await settle_payment(pool, payment_id, outcome_of(intent))
+        await settle_payment(pool, payment_id, outcome_of(intent), attempt=payment.attempts)
     else:
         await try_again(pool, payment_id, gateway=gateway)
 

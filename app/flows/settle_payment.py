@@ -9,7 +9,7 @@ from app.core.live import tell
 from app.core.log import logger
 from app.domain.payments import receipt_store as receipts
 from app.domain.payments import store as payments
-from app.domain.payments.model import CLOSED, Outcome, Payment, PaymentState
+from app.domain.payments.model import CLOSED, IN_FLIGHT, Outcome, Payment, PaymentState
 from app.domain.payments.service import apply_outcome, let_go
 from app.domain.pledges import store as pledges
 from app.domain.pledges.model import Pledge, PledgeState
@@ -27,8 +27,9 @@ async def settle_payment(
     """Moves the payment, posts the charge, pays the pledge; refunds at once a charge whose pledge has gone meanwhile. Repeatable.
 
     `at_bank`: the rider is on the way to the bank's page this moment, and needs no mail that says so. `attempt`: whose outcome it is;
-    that one has failed says nothing of a later one that is under way. `by_hint`: a webhook or the poller told it. It may tell of a failure
-    late, of one that is known or of an attempt before the one under way: such news moves only a charge that nobody answers for.
+    that one has failed says nothing of a later one that is under way, nor of itself once a look-up has settled it. `by_hint`: a webhook or
+    the poller told it. It may tell of a failure late, of one that is known or of an attempt before the one under way: such news moves only
+    a charge that nobody answers for.
     """
     async with transaction(pool) as conn:
         await act_as(
@@ -46,7 +47,7 @@ async def settle_payment(
         assert before is not None
         if outcome.state is not PaymentState.SUCCEEDED and attempt not in {None, before.attempts}:
             return before
-        if by_hint and outcome.state is not PaymentState.SUCCEEDED and before.state is not PaymentState.UNKNOWN:
+        if outcome.state is not PaymentState.SUCCEEDED and before.state not in ({PaymentState.UNKNOWN} if by_hint else IN_FLIGHT):
             return before
         if outcome.state is PaymentState.SUCCEEDED and before.state in {PaymentState.VOID, PaymentState.ABANDONED}:
             log.error("charge.after_its_end", payment_id=str(payment_id), state=before.state.value)  # a person must give it back

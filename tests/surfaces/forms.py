@@ -223,7 +223,7 @@ async def minding_more_money(house: House) -> dict[str, Form]:
         "'A seat', 'due', 'cus_2', 'pm_2', 'pi_well', 'ch_well', busload_now() FROM pledges WHERE name = $2 ORDER BY id LIMIT 1",
         charge, EVE,
     )  # fmt: skip
-    await pool.execute("UPDATE payments SET state = 'submitting', submitted_at = busload_now() WHERE id = $1", charge)
+    await pool.execute("UPDATE payments SET state = 'submitting', attempts = 1, submitted_at = busload_now() WHERE id = $1", charge)
     await pool.execute("UPDATE payments SET state = 'succeeded', settled_at = busload_now() WHERE id = $1", charge)
     await pool.execute(
         "INSERT INTO refunds (id, payment_id, reason, amount_minor, currency, state) VALUES ($1, $2, 'cancellation', 2, 'USD', 'due')",

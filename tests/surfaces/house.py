@@ -187,7 +187,7 @@ async def _contested(conn: Connection, pledge_id: UUID, book: str) -> dict[str, 
         pledge_id,
         book,
     )
-    await conn.execute("UPDATE payments SET state = 'submitting', submitted_at = busload_now() WHERE id = $1", payment_id)
+    await conn.execute("UPDATE payments SET state = 'submitting', attempts = 1, submitted_at = busload_now() WHERE id = $1", payment_id)
     await conn.execute("UPDATE payments SET state = 'succeeded', settled_at = busload_now() WHERE id = $1", payment_id)
     await conn.execute(
         "INSERT INTO refunds (id, payment_id, reason, amount_minor, currency, state) VALUES ($1, $2, 'ladder', 1, 'USD', 'due')",

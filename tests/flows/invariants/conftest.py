@@ -27,7 +27,7 @@ async def charge(conn: Connection, world: World, pledge_id: UUID) -> UUID:
         payment_id,
         pledge_id,
     )
-    await conn.execute("UPDATE payments SET state = 'submitting', submitted_at = busload_now() WHERE id = $1", payment_id)
+    await conn.execute("UPDATE payments SET state = 'submitting', attempts = 1, submitted_at = busload_now() WHERE id = $1", payment_id)
     await conn.execute("UPDATE payments SET state = 'succeeded', settled_at = busload_now() WHERE id = $1", payment_id)
     amount_minor = await conn.fetchval("SELECT amount_minor FROM payments WHERE id = $1", payment_id)
     await post(conn, world, "charge", payment_id, amount_minor)

@@ -222,6 +222,7 @@ BREAKS: list[tuple[str, str, str]] = [
     ),
     ("I11", "a payout without a timer", HIRE_DUE),
     ("I11", "a transition nobody wrote down", "UPDATE trips SET state = 'departed' WHERE state = 'allocated'"),
+    ("I11", "a charge under way without an attempt", "UPDATE payments SET attempts = attempts - 1"),
     ("I11", "a gap in a trail", "DELETE FROM audit WHERE machine = 'trip' AND to_state = 'confirmed'"),
     (
         "I11",

@@ -1,14 +1,25 @@
 """An attempt so slow that a look-up has taken the payment over meanwhile: it charges nothing more and has nothing to say."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from app.domain.payments.gateway import IntentState, PaymentGateway
+import pytest
+
+from app.core.audit import act_as
+from app.core.database import transaction
+from app.domain.payments.gateway import GatewayRefused, GatewayUnreachable, IntentState, PaymentGateway
+from app.domain.payments.model import WAITING
+from app.domain.payments.service import claim_attempt
+from app.flows.approve_charge import approve_charge
 from app.flows.cancel_trip import cancel_trip
-from tests.support.ledgers import charges_at_stripe
-from tests.support.riders import between, charge_with, later, set_decline_rate, states, tipped
+from app.flows.charge_payment import attempt
+from app.flows.look_up_payment import look_up_payment
+from tests.support.ledgers import charges_at_stripe, payment_ids
+from tests.support.riders import between, charge_with, later, payments, set_decline_rate, states, tipped
 from tests.support.service import Service
 
 TWO_DAYS, A_MINUTE = timedelta(hours=49), timedelta(seconds=61)
@@ -32,32 +43,63 @@ async def test_an_attempt_overtaken_before_its_confirmation_takes_no_money_of_a_
 
 
 class Holding:
-    """A gateway that keeps the answer to a confirmation, good or bad, to itself until it may speak."""
+    """A gateway that keeps the answer to one kind of call, good or bad, to itself until it may speak."""
 
-    def __init__(self, gateway: PaymentGateway) -> None:
-        self._gateway = gateway
+    def __init__(self, gateway: PaymentGateway, call: str) -> None:
+        self._gateway, self._call = gateway, call
         self.asked, self.may_speak = asyncio.Event(), asyncio.Event()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._gateway, name)
+        call = getattr(self._gateway, name)
+        return call if name != self._call else lambda *args, **wanted: self._hold(call(*args, **wanted))
 
-    async def confirm_payment_intent(self, *args: Any, **wanted: Any) -> IntentState:
+    async def _hold(self, asking: Awaitable[IntentState]) -> IntentState:
         try:
-            return await self._gateway.confirm_payment_intent(*args, **wanted)
+            return await asking
         finally:
             self.asked.set()
             await self.may_speak.wait()
 
 
-async def test_the_late_failure_of_an_attempt_does_not_end_the_one_that_took_over(service: Service) -> None:
+async def charge(service: Service, placed: dict[str, Any], gateway: PaymentGateway) -> None:
+    """The worker's attempt."""
+    await charge_with(service, placed, gateway)
+
+
+async def approve(service: Service, placed: dict[str, Any], gateway: PaymentGateway) -> None:
+    """The rider's attempt, after the worker's has failed."""
+    await service.work("charge_payment")
+    await approve_charge(service.pool, UUID(placed["pledge"]["id"]), gateway=gateway, return_url="http://localhost/back")
+
+
+async def look_up(service: Service, placed: dict[str, Any], gateway: PaymentGateway) -> None:
+    """The look-up of an attempt that has failed and whose worker died of it."""
+    (payment_id,) = await payment_ids(service.pool, placed)
+    async with transaction(service.pool) as conn:
+        await act_as(conn, "worker", "charge")
+        payment = await claim_attempt(conn, payment_id, sorted(WAITING))
+    assert payment is not None
+    await attempt(service.pool, payment, gateway=service.stripe.gateway)
+    await service.jump(A_MINUTE)
+    await look_up_payment(service.pool, payment_id, gateway=gateway)
+
+
+@pytest.mark.parametrize(
+    ("first_try", "slow_call"),
+    [(charge, "confirm_payment_intent"), (approve, "confirm_payment_intent"), (look_up, "fetch_payment_intent")],
+    ids=["worker", "rider", "look-up"],
+)
+async def test_the_late_failure_of_an_attempt_does_not_end_the_one_that_took_over(
+    service: Service, first_try: Callable[[Service, dict[str, Any], PaymentGateway], Awaitable[None]], slow_call: str
+) -> None:
     _, placed = await tipped(service)
     await set_decline_rate(service, 1.0)
-    holding = Holding(service.stripe.gateway)
-    first = asyncio.create_task(charge_with(service, placed, cast("PaymentGateway", holding)))
+    holding = Holding(service.stripe.gateway, slow_call)
+    first = asyncio.ensure_future(first_try(service, placed, cast("PaymentGateway", holding)))
     await holding.asked.wait()
-    await later(service, A_MINUTE)
+    await later(service, 2 * A_MINUTE)
     assert await states(service, placed) == ["retryable"]
-    await service.jump(A_MINUTE + TWO_DAYS)
+    await service.jump(2 * A_MINUTE + TWO_DAYS)
     await set_decline_rate(service, 0.0)
 
     async def first_is_heard() -> None:
@@ -68,3 +110,25 @@ async def test_the_late_failure_of_an_attempt_does_not_end_the_one_that_took_ove
     await charge_with(service, placed, between(service, "fetch_payment_intent", first_is_heard))
     assert await states(service, placed) == ["succeeded"]
     assert len(await charges_at_stripe(service, placed)) == 1
+
+
+class Losing(Holding):
+    """The same, whose answer is lost in the end."""
+
+    async def _hold(self, asking: Awaitable[IntentState]) -> IntentState:
+        with suppress(GatewayRefused):
+            await super()._hold(asking)
+        raise GatewayUnreachable("the answer was lost", answered=False)
+
+
+async def test_an_attempt_whose_answer_is_lost_after_its_look_up_has_settled_it_changes_nothing(service: Service) -> None:
+    _, placed = await tipped(service)
+    await set_decline_rate(service, 1.0)
+    losing = Losing(service.stripe.gateway, "confirm_payment_intent")
+    first = asyncio.ensure_future(charge(service, placed, cast("PaymentGateway", losing)))
+    await losing.asked.wait()
+    await later(service, A_MINUTE)
+    assert await states(service, placed) == ["retryable"]
+    losing.may_speak.set()
+    await first
+    assert [(payment.state, payment.attempts) for payment in await payments(service, placed)] == [("retryable", 1)]
