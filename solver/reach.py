@@ -22,7 +22,7 @@ from solver.outlook import FAR, Ground, outlook
 from solver.pool import Closed, PathPool, TooManyPaths
 
 HOPE = 1e-9  # share of its price that a duty must be able to be worth beyond it
-PER_LEVEL, PER_CLASS = 6, 8  # columns kept
+PER_LEVEL, PER_CLASS = 20, 40  # columns kept
 MOST_BELOW, MOST_GATHERED = 30_000, 10  # labels per class and number of stops; of all classes, per path wanted
 
 

@@ -18,7 +18,8 @@ MOST_WORK = 400_000_000  # figures of one pricing's outlooks: some seconds
 MOST_STOPS = 10  # per leg: beyond, labels are too many
 FEW_LABELS, MOST_LABELS = 50, 12_800  # per class and number of stops
 SLACK = 0.005  # duties worth so little beyond their price are not looked for until the end
-FEW_COLUMNS, PATIENCE = 10, 3  # of a turn; turns that win nearly nothing before more labels are looked at
+FEW_COLUMNS, PATIENCE = 40, 3  # of a turn; turns that win nearly nothing before more labels are looked at
+WIDER = 8  # times as many then
 NEARLY, CLOSE_BY = 0.001, 0.001  # of the programme's value: a turn that wins less, a bound as good as it gets
 SMOOTHING, SHARPER = 0.5, 4
 MOST_TO_WIN = 0.08  # of the bound: with more, hardly any path can be left out
@@ -61,7 +62,7 @@ class Wide(Bound):
     ) -> int:
         """Generates columns until the bound is tight or time is up -> the bound in minor units.
 
-        Looks at few labels until these find little any more, then at four times as many from turn to turn.
+        Looks at few labels until these find little any more, then at more from turn to turn.
         """
         self.until, told, last, stale = time.monotonic() + seconds, 0.0, math.inf, 0
         master = self.master(upper)
@@ -79,7 +80,7 @@ class Wide(Bound):
                 self.slack = self.slack / SHARPER if self.slack > tolerance / SHARPER else 0.0
             stale = stale + 1 if last - master.value < NEARLY * master.value else 0
             if added < FEW_COLUMNS or stale >= PATIENCE:
-                self.most, stale = min(MOST_LABELS, 4 * self.most), 0
+                self.most, stale = min(MOST_LABELS, WIDER * self.most), 0
             last = master.value
             if on_better is not None and self.value > told * 1.001 + 1:
                 told = self.value
