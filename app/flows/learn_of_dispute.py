@@ -22,12 +22,12 @@ from app.domain.pledges import store as pledges
 from app.domain.trips import store as trips
 from app.flows.fail_refund import tell_money
 from app.flows.look_up_payment import learn_of_intent
+from app.flows.refuse_refund import BY_BANK
 from app.flows.settle_elsewhere import settle_elsewhere_within
 
 log = logger(__name__)
 ANSWER_BEFORE = timedelta(hours=12)  # by itself, if nobody did
 REMIND_BEFORE = (timedelta(days=5), timedelta(days=2), timedelta(days=1))
-BY_BANK = "given back by the rider's bank, which decided the dispute for the rider"
 UNDECIDED = tuple(state for state in DisputeState if state not in DECIDED)
 
 

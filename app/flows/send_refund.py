@@ -18,6 +18,7 @@ from app.domain.payments.model import LOOKUP_AFTER, Payment, Refund, RefundState
 from app.domain.payments.service import record_refund
 from app.domain.pledges import store as pledges
 from app.flows.fail_refund import fail_later_within
+from app.flows.refuse_refund import hold_refused_within
 from app.flows.tell_money import arrival_of, card_of
 from app.flows.tell_payer import tell_payer_within
 
@@ -74,6 +75,8 @@ async def settle_refund(pool: Pool, refund: Refund, payment: Payment, state: Ref
         came_back = state is RefundState.FAILED and refund_ref is not None
         state = RefundState.SUCCEEDED if came_back else state
         await act_as(conn, "worker", f"refund {state.value}")
+        if state is RefundState.FAILED:
+            await payments.lock_payment(conn, payment.id)  # before the refund, as who learns of a dispute does
         if not await refund_store.settle_refund(conn, refund.id, state=state.value, refund_ref=refund_ref, error_code=error_code):
             return
         if state is RefundState.UNKNOWN:
@@ -81,6 +84,7 @@ async def settle_refund(pool: Pool, refund: Refund, payment: Payment, state: Ref
             return
         await clear_timer(conn, "refund_lookup", refund.id)
         if state is not RefundState.SUCCEEDED:
+            await hold_refused_within(conn, payment)
             return
         await record_refund(conn, payment, await cause_of(conn, refund), refund.amount_minor, refund_ref)
         pledge = await pledges.get_pledge(conn, payment.reference)

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Literal, cast
+from typing import Literal, NoReturn, cast
 from uuid import UUID
 
+import pytest
 import pytest_asyncio
 
 from app.core.database import Pool
-from app.domain.payments.gateway import BalanceTransaction, DisputeState, PaymentGateway
+from app.domain.payments.gateway import BalanceTransaction, DisputeState, GatewayRefused, PaymentGateway
 from app.domain.payments.model import Payment
 from app.flows.cancel_trip import cancel_trip
 from app.flows.learn_of_dispute import settle_dispute
@@ -156,3 +157,30 @@ async def test_a_refund_that_becomes_due_as_its_charge_is_disputed_is_held(pool:
 
 async def test_control_without_the_locks_it_slips_through_and_will_be_sent(pool: Pool) -> None:
     assert await due_as_it_is_disputed(pool, [LOCKS]) is False
+
+
+class Contested:
+    """A gateway that hears a dispute's news while it is asked for a refund, and refuses it for that."""
+
+    def __init__(self, pool: Pool, payment: Payment, told: Sequence[Literal["open", "lost"]]) -> None:
+        self._pool, self._payment, self._told = pool, payment, told
+
+    async def create_refund(self, **_: object) -> NoReturn:
+        for status in self._told:
+            await settle_dispute(self._pool, self._payment.id, news(self._payment, status))
+        raise GatewayRefused("The charge is disputed.", code="charge_disputed")
+
+
+@pytest.mark.parametrize(("told", "later"), [(["open"], ["lost"]), (["open", "lost"], [])])
+async def test_a_refund_refused_because_its_charge_was_disputed_meanwhile_waits_for_the_verdict(
+    pool: Pool, told: list[Literal["open", "lost"]], later: list[Literal["open", "lost"]]
+) -> None:
+    sale, payment = await charged(pool)
+    await cancel(pool, sale)
+    refund_id, _ = await refund(pool)
+    await send_refund(pool, refund_id, gateway=cast("PaymentGateway", Contested(pool, payment, told)))
+    assert await refund(pool) == (refund_id, True)
+    for status in later:
+        await settle_dispute(pool, payment.id, news(payment, status))
+    assert await pool.fetchval("SELECT state = 'failed' AND elsewhere_at IS NOT NULL FROM refunds")
+    assert await violated(pool) == set()
