@@ -25,11 +25,12 @@ BLINK = 0.02  # of the places are overlooked
 WARM, COLD = 0.08, 0.0005  # temperatures, as shares of what a duty costs
 NEAR = 0.2  # of what a duty costs: routes of tries that lose no more are remembered
 AGAIN = 0.2  # of the first temperature, in later slices
+MILD, MILD_AGAIN = 0.03, 0.6  # the same two for a draft that exact neighbourhoods have been at
 SHRINK = 0.5  # how often a route that has lost stops gives its vehicle back for the cheapest that will do
 PERSON_PRICE = 3.0  # times what a person costs on average: leaving one behind
 NOTES_EVERY = 64
 PER_ITERATION = 20  # removals counted as one neighbourhood
-PARTITION_AT = (0.4, 0.7, 0.9)  # of a slice
+PARTITION_AT, MILD_PARTITION_AT = (0.4, 0.7, 0.9), 0.9  # of a slice
 PARTITION_WORK, PARTITION_SHARE = 1.0, 0.08
 State = tuple[list[Route], list[int], list[Unit], float]  # routes, free vehicles, who is left, what it saves
 
@@ -47,7 +48,14 @@ class Ruin:
         self.runs = 0
 
     def run(
-        self, draft: Draft, piece: Slice, *, count: Ints, fixed: int, on_better: Callable[[Draft], None] | None = None
+        self,
+        draft: Draft,
+        piece: Slice,
+        *,
+        count: Ints,
+        fixed: int,
+        mild: bool = False,
+        on_better: Callable[[Draft], None] | None = None,
     ) -> tuple[Draft, int]:
         """-> the best draft of a slice, and how many neighbourhoods it counts for."""
         self.rng = random.Random(piece.seed)  # noqa: S311 - as above
@@ -56,14 +64,10 @@ class Ruin:
         kept, (routes, left) = draft.duties[:fixed], self.apart(draft, fixed)
         self.person = PERSON_PRICE * max(1, draft.cost) / max(1, sum(r.persons for r in self.instance.riders))
         others = tuple(party for party in draft.left if not self.gate.servable(party))
-        free, warm = free_of(count, draft.duties), WARM * draft.cost / max(1, len(draft.duties))
+        free, warm = free_of(count, draft.duties), self.warmth(mild=mild) * draft.cost / max(1, len(draft.duties))
         vehicles = [n + sum(route.klass == k for route in routes) for k, n in enumerate(free)]
         near = NEAR * draft.cost / max(1, len(draft.duties))
-        if self.runs:  # the first slice found the region: stay in it, and see what has come to be known since
-            warm *= AGAIN
-        turns, done, told, self.runs = [0.0, *PARTITION_AT] if self.runs else list(PARTITION_AT), 0, 0, self.runs + 1
-        if most is not None:  # such slices are short
-            turns = turns[-1:]
+        turns, done, told, self.runs = self.turns(mild=mild, timed=most is None), 0, 0, self.runs + 1
         self.seen.add(routes)
         best, best_left, least = routes, left, self.rank(routes, left)
         while (routes or left) and (most is None or done < most) and (until is None or time.monotonic() < until):
@@ -90,6 +94,17 @@ class Ruin:
                     told = done
                     on_better(self.together(kept, best, best_left, others))
         return self.together(kept, best, best_left, others), -(-done // PER_ITERATION)
+
+    def warmth(self, *, mild: bool) -> float:
+        """The first temperature, as a share of what a duty costs: the first slice finds the region, later ones stay in it."""
+        first, again = (MILD, MILD_AGAIN) if mild else (WARM, AGAIN)
+        return first * again if self.runs else first
+
+    def turns(self, *, mild: bool, timed: bool) -> list[float]:
+        """When in a slice the best of all routes seen is put together: also at the start of a later one, see what has come to be known."""
+        if mild:
+            return [MILD_PARTITION_AT]
+        return ([0.0, *PARTITION_AT] if self.runs else list(PARTITION_AT)) if timed else [PARTITION_AT[-1]]  # others are short
 
     def rank(self, routes: Sequence[Route], left: Sequence[Unit]) -> tuple[int, int]:
         """Smaller is better: persons left behind, then cost."""

@@ -10,6 +10,7 @@ import solver
 from solver.admit import Gate
 from solver.bound import Duals
 from solver.children import Slice
+from solver.improve import Improver
 from solver.instance import Instance
 from solver.many import many_stops
 from solver.partition import Seen
@@ -124,3 +125,19 @@ def test_the_switch_counts_what_a_full_bus_would_call_at() -> None:
     for number in INSTANCES:
         instance = public(number, "limited")
         assert many_stops(instance, greedy_draft(Gate(instance), range(len(instance.riders))))
+
+
+def test_strings_taken_off_between_exact_neighbourhoods_keep_every_promise_and_repeat_themselves() -> None:
+    instance = Instance(solver.parse_problem(event_problem("M", 2)))
+    gate = Gate(instance)
+    first, _ = Improver(gate).run(greedy_draft(gate, range(len(instance.riders))), Slice(seconds=None, iterations=20, seed=1))
+    ends = []
+    for _ in range(2):
+        ruin = Ruin(gate)
+        draft = first
+        for seed in range(2):  # the second begins milder still
+            draft, _ = ruin.run(draft, Slice(seconds=None, iterations=40, seed=seed), count=instance.rates.count, fixed=0, mild=True)
+        ends.append(draft)
+    assert ends[0] == ends[1]
+    assert ends[0].rank(instance) < first.rank(instance)
+    assert solver.check_plan(instance.problem, write_plan(gate, ends[0], bound=0, optimal=False, seconds=0.0)) == []
