@@ -22,6 +22,7 @@ from solver.tours import MOST_TURNS
 ROUTE_S = 0.4
 BOUND_SHARE = 0.3  # of the time limit, at most
 DIVE_SHARE = 0.3
+OWN_SHARE, LONGEST_OWN_S = 0.32, 5.0  # where duties are many a dive's draft is improved so long, however dear it is at first
 LOOK_SHARE = 0.06
 SHARPEN_SHARE, SHARPEN_SHARE_MANY = 0.15, 0.06  # few duties leave the improvement time enough
 LONG_SHARE, LONGEST_ROUTE_S = 0.25, 60.0
@@ -30,6 +31,10 @@ MANY_PATHS = 20_000
 FEW_TURNS = 8  # of that bound where iterations are the limit or little time is left
 TOURS_SHARE = 0.6  # of what is left then, for the bound over tours
 LONGEST_RUIN_S = 30.0
+FEWEST_STRINGS, MOST_STRINGS = 24, 150  # duties: with fewer other starts win more, with more a slice is too short to cool down
+STRINGS_SHARE, LEAST_STRINGS_S, LONGEST_STRINGS_S = 0.35, 1.4, 10.0  # of the time left, at a time
+AFTERWARDS = 0.5  # of a slice with strings: exact neighbourhoods after it
+STRINGS_EVERY = 3  # rounds where iterations are the limit
 WHOLE_SHARE = 0.35  # for a proof over millions of paths, which cannot be hurried once begun
 SLICE_S = 1.5
 KEPT_SHARE = 0.5  # of what a re-solve has left after its bound
@@ -83,6 +88,8 @@ class Rounds:
         self.many = many_stops(search.instance, search.best)
         self.strings = self.many and self.instance.symmetric and not self.instance.minute_minor
         self.own: list[Draft] = []
+        self.opened = False
+        self.strings_from_s = math.inf  # of the time left: until then exact neighbourhoods have their turn
 
     def run(self) -> None:
         """Until the search is over."""
@@ -95,6 +102,7 @@ class Rounds:
             elif self.search.by_iterations() is None:  # a first look, which also tells whether routes can be enumerated at all
                 self.improve_until((1 - LOOK_SHARE) * self.search.remaining_s(), rounds=1)
             self.openings()
+            self.opened, self.strings_from_s = True, self.search.remaining_s()
             self.prove()
             if not self.search.over():
                 self.improve_until(PROOF_SHARE * self.search.remaining_s() if self.search.by_iterations() is None else 0.0)
@@ -173,7 +181,8 @@ class Rounds:
         others: list[tuple[Job, float]] = []
         if search.opening.published is None:
             if self.instance.symmetric and not self.many:
-                proof.append((Job("dive", {"draft": draft, "seconds": dive_s}), patience))
+                own = Slice(seconds=min(LONGEST_OWN_S, OWN_SHARE * limit), iterations=None, seed=search.seed) if timed else None
+                proof.append((Job("dive", {"draft": draft, "seconds": dive_s, "piece": own}), patience))
             elif timed and not self.many:
                 route_s = max(0.1, min(ROUTE_S, limit / 10))
                 others = [(Job("route", {"seconds": route_s, "improve": True}), route_s)]
@@ -214,13 +223,33 @@ class Rounds:
             feed(seat)
         self.wait(collect)
 
+    def strings_now(self) -> bool:
+        """Whether the next round takes strings of stops off, where duties are neither few nor very many and both legs are alike."""
+        search = self.search
+        plain = self.instance.symmetric and not self.instance.minute_minor and search.opening.published is None and not self.many
+        if not plain or not self.opened or not FEWEST_STRINGS <= len(search.best.duties) <= MOST_STRINGS:
+            return False
+        if search.by_iterations() is not None:
+            return self.round % STRINGS_EVERY == 0
+        return (1 + AFTERWARDS) * LEAST_STRINGS_S <= search.remaining_s() <= self.strings_from_s
+
     def slice_of(
-        self, draft: Draft, count: Ints | None, seat: int, seconds: float | None, share: int | None = None, *, fixed: bool = True
+        self,
+        draft: Draft,
+        count: Ints | None,
+        seat: int,
+        seconds: float | None,
+        share: int | None = None,
+        *,
+        fixed: bool = True,
+        strings: bool = False,
     ) -> Job:
         """The job of improving a draft for so many seconds or neighbourhoods."""
         piece = Slice(seconds=seconds, iterations=share, seed=(self.search.seed * 1009 + self.round) * 64 + seat)
         opening = self.search.opening
         arguments = {"draft": draft, "piece": piece, "count": count, "fixed": opening.fixed if fixed else 0, "published": opening.published}
+        if strings:
+            return Job("ruin", arguments | {"mild": True})
         return Job("ruin" if self.strings and opening.published is None else "improve", arguments)
 
     def wait(self, collect: Callable[[int, Answer], None]) -> None:
@@ -255,8 +284,14 @@ class Rounds:
         results: list[Improved | None] = [None] * len(parts)
         whole = len(parts) == 1 or parts[0][1] is None
         cap = search.by_iterations()
+        strings, left = self.strings_now(), search.remaining_s()
         longest = LONGEST_RUIN_S if self.many else SLICE_S  # the former cools down over its slice
-        seconds = max(0.1, min(longest, search.remaining_s() - left_s)) if cap is None else None
+        if strings:
+            longest = min(LONGEST_STRINGS_S, max(LEAST_STRINGS_S, STRINGS_SHARE * left))
+            self.strings_from_s = left - (1 + AFTERWARDS) * longest
+        elif left > self.strings_from_s:
+            longest = min(longest, left - self.strings_from_s)
+        seconds = max(0.1, min(longest, left if strings else left - left_s)) if cap is None else None
 
         def collect(seat: int, answer: Answer) -> None:
             if isinstance(answer.value, Improved):
@@ -267,7 +302,9 @@ class Rounds:
         for seat, (draft, count) in enumerate(parts):
             share = None if cap is None else max(1, min(SLICE_ITERATIONS, math.ceil((cap - search.iterations) / len(parts))))
             self.crew.start(
-                seat, self.slice_of(draft, count, seat, seconds, share, fixed=seat == 0 or whole), (seconds or UNHURRIED_S) + LATE_S
+                seat,
+                self.slice_of(draft, count, seat, seconds, share, fixed=seat == 0 or whole, strings=strings),
+                (seconds or UNHURRIED_S) + LATE_S,
             )
         self.wait(collect)
         search.iterations += sum(result.iterations for result in results if result is not None)

@@ -172,8 +172,14 @@ class Desk:
         left = max(0.0, until - time.monotonic())
         return BoundNote(min(draft.cost, sharp.sharpen(seconds=left, upper=upper, start=work.columns, on_better=lambda _: None)))
 
-    def dive(self, draft: Draft, seconds: float) -> Draft | None:
-        """A draft out of the bound's programme."""
+    def dive(self, draft: Draft, seconds: float, piece: Slice | None = None) -> Draft | None:
+        """A draft out of the bound's programme; where duties are many, improved on its own for a slice, however dear it is at first."""
+        made = self._dived(draft, seconds)
+        if made is None or piece is None or len(made.duties) < FEW_DUTIES:
+            return made
+        return self.improve(made, piece, None, 0, None).draft
+
+    def _dived(self, draft: Draft, seconds: float) -> Draft | None:
         if self._work is None:
             return None
         parties = [party for duty in draft.duties for party in duty.parties]
