@@ -122,6 +122,7 @@ async def open_house(service: Service) -> AsyncIterator[House]:
                 "pledge_id": str(ada),
                 "offer_id": str(facts["offer_id"]),
                 "duty_id": str(duty),
+                "duty": await pool.fetchval("SELECT public_code FROM duties WHERE id = $1", duty),
                 "vehicle_id": str(facts["vehicle_id"]),
                 "driver_id": str(drivers[0][0]),
                 "depot_id": str(world.depot_id),
