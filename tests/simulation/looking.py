@@ -9,6 +9,7 @@ from app.flows.invariants import Invariant, Violation, read_invariants, violatio
 from tests.simulation.stage import Stage
 
 CHEAP = frozenset({"I02", "I06"})  # a few rows each: what counts and what is promised
+ABOARD = frozenset({"I07", "I08"})  # a plan that is made again hides what was wrong with the one before
 SWEPT = "I13"  # is about what the worker's sweep does in time, and so only true after one
 OWED = frozenset({"I03", "I05"})
 
@@ -22,6 +23,10 @@ class Looks:
     async def cheap(self) -> list[str]:
         """What the cheap ones find."""
         return await self._find(lambda number: number in CHEAP)
+
+    async def aboard(self) -> list[str]:
+        """What is wrong with manifests."""
+        return await self._find(lambda number: number in ABOARD)
 
     async def all_but_swept(self) -> list[str]:
         """What can be asked at any moment."""

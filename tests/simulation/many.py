@@ -17,10 +17,11 @@ CHUNK = 10
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """How seeds are played. `again`: twice, and the steps compared. `closely`: all invariants after each step."""
+    """How seeds are played. `again`: twice, and the steps compared. `closely`: all invariants after each step. `first`: until one fails."""
 
     again: bool = False
     closely: bool = False
+    first: bool = False
 
 
 def play_many(seeds: Sequence[int], wanted: Wanted, *, jobs: int) -> Iterator[Told]:
@@ -29,7 +30,10 @@ def play_many(seeds: Sequence[int], wanted: Wanted, *, jobs: int) -> Iterator[To
     with session_server() as server, template_on(server) as template:
         if jobs == 1 or len(chunks) == 1:
             for chunk in chunks:
-                yield from play_chunk(server, template, chunk, wanted)
+                told = play_chunk(server, template, chunk, wanted)
+                yield from told
+                if wanted.first and told[-1].faults:
+                    break
             return
         with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
             playing = [pool.submit(play_chunk, server, template, chunk, wanted) for chunk in chunks]
@@ -63,6 +67,8 @@ async def play_on_one_stage(server: str, template: str, seeds: Sequence[int], wa
                 if (repeated.steps, repeated.outcome) != (one.steps, one.outcome):
                     one.faults.append(f"replays differently from step {differing(one.steps, repeated.steps)} on")
             told.append(one)
+            if wanted.first and one.faults:
+                break
         return told
 
 

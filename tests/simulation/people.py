@@ -295,7 +295,7 @@ class People:
 
     async def drive(self) -> None:
         """A driver checks people in, leaves, or is home."""
-        row = await self.one("SELECT duty_id FROM current_manifests WHERE ended_at IS NULL ORDER BY duty_id")
+        row = await self.one(ON_THE_ROAD)
         if row is None:
             return
         duty_id: UUID = row["duty_id"]
@@ -360,6 +360,10 @@ class People:
             self.town.say(f"bank: {ref} is {'won' if won else 'lost'}")
 
 
+ON_THE_ROAD = """
+SELECT c.duty_id FROM current_manifests c JOIN duties d ON d.id = c.duty_id JOIN events e ON e.id = d.event_id
+WHERE c.ended_at IS NULL AND e.capacity_deadline_at <= busload_now() ORDER BY c.duty_id
+"""
 EVENT_TIMES = """
 SELECT starts_at, ends_at, arrive_by_at, return_departs_at, booking_closes_at, capacity_deadline_at, venue_name, address, lat, lon
 FROM events WHERE id = $1

@@ -14,6 +14,7 @@ from app.core.ids import ids_from
 from app.flows.reconcile import reconcile
 from app.worker import MAX_JOB_ATTEMPTS
 from tests.simulation.looking import Looks
+from tests.simulation.meddling import Meddling
 from tests.simulation.people import People
 from tests.simulation.stage import SeededBirths, Stage
 from tests.simulation.town import Town
@@ -24,6 +25,7 @@ ROUGH_STEPS = 36
 LOOK_EVERY = 18
 MOST_STEPS = 1500
 AT_EACH_STOP = 0.35  # how often somebody does something between two deadlines
+MEDDLING = 0.5  # how often something happens to a charge or a refund in the middle of which somebody rests
 PROMPT = 0.8  # how often an offer or a shortfall is answered before the next deadline
 FINAL = frozenset({"travelled", "no_show", "refunded", "withdrawn", "released", "lapsed", "refused", "dropped"})
 ENDED_TRIPS = frozenset({"completed", "expired", "cancelled", "draft"})
@@ -49,8 +51,10 @@ class Game:
     def __init__(self, stage: Stage, seed: int, *, closely: bool) -> None:
         self.stage, self.town, self.closely = stage, Town(stage, seed), closely
         self.looks, self.deadlines = Looks(stage), 0
+        self.asked = False  # whether operators were ever asked for their answers
         self.dice = self.town.dice
         self.work, self.people = Work(self.town), People(self.town)
+        self.meddling = Meddling(self.town, self.work)
         people = self.people
         self.selling: dict[Act, int] = {
             people.pledge: 22, people.another_card: 4, people.take_offered_seats: 4, people.withdraw: 3, people.change: 5,
@@ -62,7 +66,7 @@ class Game:
         self.travelling: dict[Act, int] = {
             people.answer_offer: 14, people.leave_duty: 2, people.crew: 3, people.drive: 8, people.approve_money: 8, people.open_account: 3,
             people.cover: 2, people.withdraw: 2, people.change: 1, people.pass_on: 1, people.answer_transfer: 1, people.approve_at_bank: 2,
-            people.trouble_from_banks: 3, people.send_again: 3, people.answer_bank: 2, self.work.hear: 3, self.work.poll: 2,
+            people.trouble_from_banks: 7, people.send_again: 3, people.answer_bank: 2, self.work.hear: 5, self.work.poll: 2,
             people.cancel: 1,
             people.dispatch: 1, self.kill: 1,
         }  # fmt: skip
@@ -76,12 +80,17 @@ class Game:
         await self.town.build()
         self.town.gateway.fault_share, self.town.mail.fault_share = self.dice.choice([0.0, 0.05, 0.15]), 0.02
         for number in range(ROUGH_STEPS):
-            await self.any_of(self.selling)()
+            if not await self.meddle():
+                await self.any_of(self.selling)()
             await self.glance()
             if number % LOOK_EVERY == LOOK_EVERY - 1:
                 await self.look()
         await self.run_on()
         await self.settle()
+
+    async def meddle(self) -> bool:
+        """Perhaps something happens to a charge or a refund that is under way."""
+        return self.town.turns.charging() and self.dice.random() < MEDDLING and await self.meddling.meddle()
 
     async def go_on(self) -> None:
         """A resting hand has its next turn."""
@@ -114,7 +123,9 @@ class Game:
 
     async def take_step(self) -> bool:
         """Whatever is next; False when nothing is left to do."""
-        if self.town.turns.resting and self.dice.random() < 0.5:
+        if await self.meddle():
+            pass
+        elif self.town.turns.resting and self.dice.random() < 0.5:
             await self.go_on()
         elif await self.work.take_one() or await self.work.fire_one():
             pass
@@ -122,7 +133,11 @@ class Game:
             await self.go_on()
         elif self.dice.random() < AT_EACH_STOP:
             await self.any_of(self.travelling)()
+            self.note(await self.looks.aboard())
         elif self.dice.random() < PROMPT and await self.people.wait_for_answers():
+            if not self.asked:
+                self.note(await self.looks.all_but_swept())
+            self.asked = True
             await self.dice.choice([self.people.answer_offer, self.people.approve_money])()
         elif not await self.to_next_deadline():
             return False
@@ -154,7 +169,7 @@ class Game:
     async def settle(self) -> None:
         """No more faults; banks decide, refunds that came back are sent again, and everything is worked off once more."""
         self.town.gateway.fault_share = self.town.mail.fault_share = 0.0
-        self.town.turns.may_rest = lambda: False
+        self.town.turns.may_rest = self.town.turns.may_pause = lambda: False
         self.town.tries.clear()  # somebody has looked at what was held, and let it run again
         self.travelling = {self.work.poll: 1}
         for _ in range(6):

@@ -23,6 +23,7 @@ from app.settings import Settings
 from app.worker import JOBS, TIMERS, Wiring, Work
 from solver.travel import GreatCircle
 from tests.simulation.bank import Bank
+from tests.simulation.door import pool_behind_door
 from tests.simulation.gateway import SimulatedGateway
 from tests.simulation.stage import MailServer, Stage
 from tests.simulation.turns import Turns
@@ -34,6 +35,7 @@ from tests.support.threshold import WISHES
 BASE_URL = "http://127.0.0.1:1"
 LIMITS = SolveLimits(iterations=0)  # the opening plan: no child process, and the same each time
 MOST_RESTING = 3
+RESTING_SHARE, PAUSING_SHARE, PAUSING_SHARE_MEANWHILE = 0.25, 0.06, 0.3  # of calls to the outside world, of transactions
 LETTERS = build_letter_environment(secret=SECRET, base_url=BASE_URL)
 
 
@@ -57,11 +59,12 @@ class Town:
     """Everything of a seed. `say` writes a line of its step list."""
 
     def __init__(self, stage: Stage, seed: int) -> None:
-        self.stage, self.pool, self.seed = stage, stage.pool, seed
+        self.stage, self.seed = stage, seed
         self.dice = Random(seed)
         self.steps: list[str] = []
-        self.turns = Turns(most=MOST_RESTING, may_rest=lambda: self.dice.random() < self.resting_share)
-        self.resting_share = 0.25
+        self.faults: list[str] = []
+        self.turns = Turns(most=MOST_RESTING, may_rest=lambda: self.dice.random() < RESTING_SHARE, may_pause=self.may_pause)
+        self.pool = pool_behind_door(stage.pool, self.turns, self.faults.append)
         self.bank = Bank(lambda: stage.now)
         self.gateway = SimulatedGateway(self.bank, self.turns, self.dice, self.watch)
         self.mail = MailServer(self.dice)
@@ -70,7 +73,6 @@ class Town:
         self.event_ids: list[UUID] = []
         self.operators: list[UUID] = []
         self.waiting: list[UUID] = []
-        self.faults: list[str] = []
         self.tries: dict[int, int] = {}
         self.wiring = Wiring(
             pool=self.pool, gateway=self.gateway, mail_server=self.mail, letters=LETTERS, webhooks=stage.webhooks, travel=GreatCircle(),
@@ -79,16 +81,21 @@ class Town:
                 smtp_url="smtp://localhost:1", mail_from="Busload <busload@localhost>", osrm_url=None, log_level="ERROR",
             ),
         )  # fmt: skip
-        self.jobs: dict[str, Work] = {**JOBS, "solve_event": lambda w, subject: solve_event(w.pool, subject, limits=LIMITS)}
+        # The plain pool: how often a search tells its progress is up to a thread, and must not draw dice.
+        self.jobs: dict[str, Work] = {**JOBS, "solve_event": lambda _, subject: solve_event(stage.pool, subject, limits=LIMITS)}
         self.timers: dict[str, Work] = dict(TIMERS)
 
     def say(self, line: str) -> None:
         """One step, with the time it was taken at."""
         self.steps.append(f"{len(self.steps):4} {self.stage.now:%m-%d %H:%M:%S} {line}")
 
+    def may_pause(self) -> bool:
+        """Whether a hand is slow between two transactions; more often while a charge is under way."""
+        return self.dice.random() < (PAUSING_SHARE_MEANWHILE if self.turns.charging() else PAUSING_SHARE)
+
     def watch(self, call: str) -> None:
         """No connection may be kept while the outside world is asked."""
-        kept = self.pool.get_size() - self.pool.get_idle_size()
+        kept = self.stage.pool.get_size() - self.stage.pool.get_idle_size()
         if kept:
             self.faults.append(f"{kept} connection(s) kept during {call}")
 

@@ -1,4 +1,4 @@
-"""Who works when: each hand is a task that rests at every call to the outside world, and only one hand moves at a time.
+"""Who works when: each hand is a task that may rest at calls to the outside world and between transactions; one hand moves at a time.
 
 So an interleaving is decided by the seed and not by the event loop, and it is the same each time the seed is played. Tasks that a hand
 starts belong to it; it must not let two of them ask the outside world at once.
@@ -6,7 +6,7 @@ starts belong to it; it must not let two of them ask the outside world at once.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -17,7 +17,7 @@ class Hand:
     def __init__(self, what: str, work: Coroutine[Any, Any, object]) -> None:
         self.what = what
         self.error: BaseException | None = None
-        self.has_ended = False
+        self.has_ended = self.keeps = False
         self._go, self._rests = asyncio.Event(), asyncio.Event()
         self.task = asyncio.create_task(self._live(work))
 
@@ -62,10 +62,10 @@ _hand: ContextVar[Hand | None] = ContextVar("hand", default=None)
 
 
 class Turns:
-    """The hands that rest somewhere. `may_rest` is the seed's word on whether a call is a place to rest."""
+    """The hands that rest somewhere. `may_rest` is the seed's word on whether a call is a place to rest, `may_pause` on a transaction's."""
 
-    def __init__(self, *, most: int, may_rest: Callable[[], bool]) -> None:
-        self.most, self.may_rest = most, may_rest
+    def __init__(self, *, most: int, may_rest: Callable[[], bool], may_pause: Callable[[], bool]) -> None:
+        self.most, self.may_rest, self.may_pause = most, may_rest, may_pause
         self.resting: list[Hand] = []
 
     async def begin(self, what: str, work: Coroutine[Any, Any, object]) -> Hand:
@@ -89,8 +89,31 @@ class Turns:
         self.resting.remove(hand)
         await hand.die()
 
+    def charging(self) -> bool:
+        """Whether somebody rests in the middle of a charge or a refund, or of looking one up: that is when others are in the way."""
+        return any("payment" in hand.what or "refund" in hand.what for hand in self.resting)
+
     async def at_the_edge(self) -> None:
         """Called at every call to the outside world, before it and after it has had its effect."""
         hand = _hand.get()
         if hand is not None and len(self.resting) < self.most and self.may_rest():
             await hand.rest()
+
+    async def at_the_door(self) -> None:
+        """Called before a hand gets a connection."""
+        hand = _hand.get()
+        if hand is not None and len(self.resting) < self.most and self.may_pause():
+            await hand.rest()
+
+    @contextlib.contextmanager
+    def keeping(self) -> Iterator[bool]:
+        """The hand keeps a connection meanwhile; tells whether it is its only one. True for whoever is no hand."""
+        hand = _hand.get()
+        if hand is None or hand.keeps:
+            yield hand is None
+            return
+        hand.keeps = True
+        try:
+            yield True
+        finally:
+            hand.keeps = False

@@ -6,7 +6,7 @@ from app.core.database import transaction
 from app.core.errors import Unavailable
 from app.core.timers import claim_due, mark_failed, mark_fired
 from app.domain.payments.dispute_store import alarm_stuck_disputes
-from app.domain.payments.gateway import GatewayError
+from app.domain.payments.gateway import GatewayError, StripeEvent
 from app.domain.payments.model import FORGOTTEN_AFTER
 from app.domain.payments.payouts.store import alarm_stuck_payouts
 from app.domain.payments.store import alarm_stuck, remember_forgotten
@@ -60,10 +60,10 @@ class Work:
         except EXPECTED as error:
             self.town.tries[job] = self.town.tries.get(job, 0) + 1
             self.town.say(f"     job {job} {kind} fails: {type(error).__name__}")
-            return
+        else:
+            await self.town.pool.execute("DELETE FROM pgqueuer WHERE id = $1", job)
         finally:
             self.taken.discard(job)
-        await self.town.pool.execute("DELETE FROM pgqueuer WHERE id = $1", job)
 
     async def fire_one(self) -> bool:
         """A hand fires the most overdue timer; False when none is due."""
@@ -101,7 +101,18 @@ class Work:
         events = self.town.bank.events
         if not events:
             return
-        event = self.town.dice.choice(events[-8:])
+        await self.learn(self.town.dice.choice(events[-8:]))
+
+    async def hear_of(self, ref: str | None) -> None:
+        """A webhook with the newest event about an object; any of the newest when there is none."""
+        about = [event for event in self.town.bank.events if event.object_ref == ref]
+        if about:
+            await self.learn(about[-1])
+        else:
+            await self.hear()
+
+    async def learn(self, event: StripeEvent) -> None:
+        """An event is stored and worked on."""
         self.town.say(f"webhook: {event.type} {event.object_ref}")
         await store_event(self.town.pool, event, polled=False)
         await self.town.turns.begin("inbox", work_on_inbox(self.town.pool, gateway=self.town.gateway, at_once=1))
