@@ -135,6 +135,7 @@ WHERE c.ended_at IS NULL
 
 -- I09 vehicles and drivers are in one place, within their hours
 -- The rules are those of the problem the duty was planned from; a leg's driving is broken by a break after each full stretch.
+-- A problem is megabytes: each is opened once for all of its vehicles.
 SELECT o.vehicle_id::text AS subject, format('is in the accepted offers %s and %s at once', o.public_code, other.public_code) AS detail
 FROM offers o JOIN offers other ON other.vehicle_id = o.vehicle_id AND other.id > o.id AND other.during && o.during
 WHERE o.state = 'accepted' AND other.state = 'accepted'
@@ -146,16 +147,22 @@ UNION ALL
 SELECT clock.duty_id::text, format('%s s of driving and %s s from depot to depot with %s driver(s) and %s s of breaks break %s',
     clock.driving_s, clock.spread_s, clock.drivers_needed, clock.break_s, clock.rules)
 FROM (
+    WITH planned_from AS (
+        SELECT DISTINCT ON (u.duty_id) u.duty_id, p.snapshot_id FROM plan_duties u JOIN plans p ON p.id = u.plan_id ORDER BY u.duty_id, p.created_at
+    ), problem_rules AS MATERIALIZED (
+        SELECT s.id AS snapshot_id, vehicle ->> 'id' AS vehicle_id, vehicle ->> 'rules' AS rules
+        FROM snapshots s CROSS JOIN LATERAL jsonb_array_elements(s.problem -> 'vehicles') vehicle
+        WHERE s.id IN (SELECT snapshot_id FROM planned_from)
+    )
     SELECT d.id AS duty_id, d.drivers_needed, planned.rules, sum(legs.driving_s) AS driving_s, sum(legs.break_s) AS break_s,
         extract(epoch FROM upper(d.during) - lower(d.during)) AS spread_s,
         sum(greatest(0, ceil(legs.driving_s::numeric / rule.break_after_s) - 1) * rule.break_s) AS breaks_due_s,
         CASE d.drivers_needed WHEN 1 THEN rule.max_driving_s ELSE rule.max_driving_2_s END AS max_driving_s,
         CASE d.drivers_needed WHEN 1 THEN rule.max_spread_s ELSE rule.max_spread_2_s END AS max_spread_s
     FROM duties d JOIN offers o ON o.duty_id = d.id AND o.state = 'accepted' JOIN vehicles v ON v.id = d.vehicle_id
-    CROSS JOIN LATERAL (SELECT coalesce((
-        SELECT jsonb_path_query_first(s.problem, '$.vehicles[*] ? (@.id == $vehicle)', jsonb_build_object('vehicle', d.vehicle_id)) ->> 'rules'
-        FROM plan_duties u JOIN plans p ON p.id = u.plan_id JOIN snapshots s ON s.id = p.snapshot_id
-        WHERE u.duty_id = d.id ORDER BY p.created_at LIMIT 1), v.rules) AS rules) planned
+    LEFT JOIN planned_from f ON f.duty_id = d.id
+    LEFT JOIN problem_rules r ON r.snapshot_id = f.snapshot_id AND r.vehicle_id = d.vehicle_id::text
+    CROSS JOIN LATERAL (SELECT coalesce(r.rules, v.rules) AS rules) planned
     JOIN driver_rules rule ON rule.name = planned.rules
     CROSS JOIN LATERAL (
         SELECT sum((a ->> 'drive_s')::integer) AS driving_s, sum((a ->> 'break_s')::integer) AS break_s
