@@ -138,7 +138,7 @@ async def show_paper(code: FromPath[str], duty: FromPath[str], pool: NamedDepend
         if found is None:
             raise NotFound("There is no such duty in this event's plan.", code="unknown_duty")
         manifest = await require_manifest(conn, found.id)
-    headers = {"content-disposition": f'inline; filename="duty-{duty}-v{manifest.version}.pdf"', "cache-control": "private, no-store"}
+    headers = {"content-disposition": f'inline; filename="duty-{duty}-v{manifest.version}.pdf"', "cache-control": "no-store"}
     return Response(print_manifest(manifest), media_type="application/pdf", headers=headers)
 
 

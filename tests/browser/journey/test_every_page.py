@@ -28,6 +28,7 @@ NO_PAGE = {
     "/t/{token:str}/now": "a part of the tracking page",
     "/organiser/events/{code:str}/dispatch/solving": "a part of the dispatch page, while a plan is being made",
     "/organiser/events/{code:str}/dispatch/solving/map": "a part of the dispatch page, while a plan is being made",
+    "/organiser/events/{code:str}/dispatch/plan": "a part of the dispatch page: the plan drawn again for one operator",
     "/p/{token:str}/card-saved": "sends the rider on to the pledge",
     "/p/{token:str}/approved": "sends the rider on to the pledge",
     "/demo/{role:str}": "signs in and sends on",
