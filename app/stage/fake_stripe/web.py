@@ -43,7 +43,10 @@ async def api(scope: Scope, receive: Receive, send: Send) -> None:
     method = str(scope.get("method", ""))
     desk: Desk = scope["litestar_app"].state.desk
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    body = (await _body(receive)).decode("utf-8", "replace")
+    sent = await _body(receive)
+    if sent is None:
+        return
+    body = sent.decode("utf-8", "replace")
     path = scope["path"] if scope["path"].startswith("/v1") else f"/v1{scope['path']}"
     asked = Asked(
         method=method,
@@ -56,13 +59,13 @@ async def api(scope: Scope, receive: Receive, send: Send) -> None:
     await _answer(send, await desk.serve(asked))
 
 
-async def _body(receive: Receive) -> bytes:
-    """The whole request body; a mounted ASGI handler reads it itself."""
+async def _body(receive: Receive) -> bytes | None:
+    """The whole request body, which a mounted ASGI handler reads itself; None when its sender died in the middle: that was no request."""
     parts: list[bytes] = []
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            return b"".join(parts)
+            return None
         parts.append(message["body"])
         if not message["more_body"]:
             return b"".join(parts)

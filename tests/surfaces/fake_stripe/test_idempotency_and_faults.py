@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -12,7 +13,7 @@ import pytest_asyncio
 
 from app.domain.payments.gateway import GatewayError, GatewayRateLimited, GatewayRefused, GatewayUnreachable, SetupOutcome
 from app.domain.payments.stripe_gateway import StripeGateway
-from tests.support.fake_stripe import FakeStripe, fake_stripe
+from tests.support.fake_stripe import API_KEY, FakeStripe, fake_stripe
 
 CREATE = "POST /v1/payment_intents"
 REFUND = "POST /v1/refunds"
@@ -196,6 +197,19 @@ async def test_beyond_25_a_second_on_one_endpoint_requests_are_refused_undone(ba
     assert limited[0].retry_after_s == 1.0
     assert len(await made_for(bad, card, "payment_intents")) == 60 - len(limited)
     assert (await bad.stage("faults"))["struck"]["over_limit"] == len(limited)
+
+
+async def test_a_request_whose_sender_died_in_the_middle_of_it_was_none(bad: FakeStripe, key: str) -> None:
+    charged = await bad.charge(await bad.saved_card())
+    there = urlsplit(bad.url)
+    reader, writer = await asyncio.open_connection(there.hostname, there.port)
+    head = f"{REFUND} HTTP/1.1\r\nHost: fake\r\nAuthorization: Bearer {API_KEY}\r\nIdempotency-Key: {key}\r\nContent-Length: 99\r\n\r\n"
+    writer.write(head.encode())
+    writer.write_eof()
+    assert await reader.read() == b""
+    writer.close()
+    whole = await bad.gateway.create_refund(refund_id=key, intent_ref=charged.ref, amount_minor=100, metadata={}, idempotency_key=key)
+    assert whole.amount_minor == 100
 
 
 async def test_a_wrong_key_is_our_fault_and_nobody_elses(bad: FakeStripe) -> None:
