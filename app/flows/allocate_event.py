@@ -14,6 +14,7 @@ from app.domain.events.model import Event
 from app.domain.partners.service import queue_news
 from app.domain.trips import store as trips
 from app.domain.trips.model import Trip, TripState
+from app.flows.complete_duty import complete_settled_trips_within
 from app.flows.issue_manifests import issue_manifests_within
 
 
@@ -41,6 +42,7 @@ async def allocate_within(conn: Connection, event: Event, *, cause: str) -> list
     await resolve(conn, event.id, ["no_plan", "operator_pulled_out"])
     await list_unseated(conn, event.id, without)
     await issue_manifests_within(conn, event.id, cause=cause)
+    await complete_settled_trips_within(conn, [trip.id for trip in standing if trip.state is TripState.DEPARTED])
     await tell_partner(conn, event, allocated)
     await tell(conn, "event", event.id)
     return [trip.id for trip in allocated]

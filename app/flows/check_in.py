@@ -6,11 +6,12 @@ from uuid import UUID
 
 import msgspec
 
+from app.core.clock import busload_now
 from app.core.database import Connection, Pool, transaction
 from app.core.errors import Refusal
 from app.core.live import tell
 from app.domain.manifests import day_store, service, store
-from app.domain.manifests.model import CheckIn, CheckInMethod, CheckInOutcome, CheckInStatus, Leg
+from app.domain.manifests.model import PASS_MARGIN, CheckIn, CheckInMethod, CheckInOutcome, CheckInStatus, Leg
 from app.domain.manifests.passes import PassKey, PassRefused, read_pass, serial_of
 
 
@@ -72,10 +73,14 @@ async def check_in(pool: Pool, *, duty_id: UUID, arrivals: list[ScannedPass | Na
 
 
 class _Roll(msgspec.Struct, frozen=True, kw_only=True):
-    """Who may board: people by (pledge, leg) over all versions of the manifest, and the passes taken back."""
+    """Who may board: people by (pledge, leg) over all versions of the manifest, and the passes taken back.
+
+    `is_open`: whether anybody can be aboard by now. A pass says that itself; who boards by name days before did not travel.
+    """
 
     people: dict[tuple[UUID, Leg], int]
     revoked: dict[bytes, bool]
+    is_open: bool
 
     def recognise(self, duty_id: UUID, arrival: ScannedPass | NamedPerson, keys: Mapping[str, bytes]) -> CheckIn:
         """Who arrived. Raises PassRefused, NotOnThisBus."""
@@ -86,6 +91,8 @@ class _Roll(msgspec.Struct, frozen=True, kw_only=True):
             pledge_id, person, leg, method = claims.pledge_id, claims.person, claims.leg, CheckInMethod.PASS
             here = claims.duty_id == duty_id
         else:
+            if not self.is_open:
+                raise service.DutyNotBegun("Nobody can be aboard yet: the bus is to leave its depot only in more than half a day.")
             pledge_id, person, leg, method = arrival.pledge_id, arrival.person, arrival.leg, CheckInMethod.NAME
             here = True
         if not here or not 1 <= person <= self.people.get((pledge_id, leg), 0):
@@ -105,9 +112,11 @@ class _Roll(msgspec.Struct, frozen=True, kw_only=True):
 async def _read_roll(conn: Connection, duty_id: UUID) -> _Roll:
     riders = await day_store.read_riders_ever(conn, duty_id)
     passes = await store.read_duty_passes(conn, duty_id)
+    opens_at = await day_store.read_depot_out(conn, duty_id) - PASS_MARGIN
     return _Roll(
         people={(rider.pledge_id, rider.leg): rider.people for rider in riders},
         revoked={serial_of(one.id): one.revoked_at is not None for one in passes},
+        is_open=await busload_now(conn) >= opens_at,
     )
 
 

@@ -11,9 +11,10 @@ from app.domain.manifests.model import DutyState
 
 
 async def close_manifest(pool: Pool, *, duty_id: UUID, actor: str) -> DutyState:
-    """Closes a duty's manifest by the driver's tap (`driver:<id>`); a second tap changes nothing. Raises NoManifest."""
+    """Closes a duty's manifest by the driver's tap (`driver:<id>`); a second tap changes nothing. Raises NoManifest, DutyNotBegun."""
     async with transaction(pool) as conn:
         await act_as(conn, actor, "left the last outbound stop")
+        await service.check_begun(conn, duty_id, now=await busload_now(conn))
         await close_manifest_within(conn, duty_id)
         return await service.lock_duty(conn, duty_id)
 

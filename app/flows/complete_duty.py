@@ -14,9 +14,10 @@ from app.flows.owe_duty import owe_duty_within
 
 
 async def end_duty(pool: Pool, *, duty_id: UUID, actor: str) -> DutyState:
-    """Ends a duty by the driver's tap (`driver:<id>`); phones may send late check-ins until the timer. Raises NoManifest."""
+    """Ends a duty by the driver's tap (`driver:<id>`); phones may send late check-ins until the timer. Raises NoManifest, DutyNotBegun."""
     async with transaction(pool) as conn:
         await act_as(conn, actor, "back at the depot")
+        await service.check_begun(conn, duty_id, now=await busload_now(conn))
         await close_manifest_within(conn, duty_id)
         await day_store.mark_ended(conn, duty_id, await busload_now(conn))
         await tell(conn, "duty", duty_id)
@@ -40,8 +41,18 @@ async def complete_duty(pool: Pool, *, duty_id: UUID) -> None:
 async def _complete_within(conn: Connection, duty_id: UUID) -> None:
     trips = await day_store.lock_trips_aboard(conn, duty_id)
     await day_store.mark_ended(conn, duty_id, await busload_now(conn))
-    completed = await day_store.mark_completed(conn, trips)
+    await complete_trips_within(conn, trips)
+    await tell(conn, "duty", duty_id)
+
+
+async def complete_trips_within(conn: Connection, trip_ids: list[UUID]) -> None:
+    """`departed -> completed` for those of these trips that are over; their parties have travelled, or did not show. Trips are locked."""
+    completed = await day_store.mark_completed(conn, trip_ids)
     await day_store.settle_travellers(conn, completed)
     for trip_id in completed:
         await tell(conn, "trip", trip_id)
-    await tell(conn, "duty", duty_id)
+
+
+async def complete_settled_trips_within(conn: Connection, trip_ids: list[UUID]) -> None:
+    """The same once the last of their people who had no seat are refunded: perhaps all their buses have been home for days."""
+    await complete_trips_within(conn, await day_store.list_trips_at_home(conn, trip_ids))

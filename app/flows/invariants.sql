@@ -118,14 +118,16 @@ FROM current_manifests c JOIN manifests m ON m.id = c.manifest_id JOIN offers o 
 WHERE o.state <> 'accepted' OR o.duty_id <> c.duty_id OR m.duty_id <> c.duty_id;
 
 -- I08 everyone paid is on one manifest
--- Per leg, in a trip with its buses, or listed unseated with an open incident; nobody else is on one.
+-- Per leg, in a trip with its buses, or listed unseated with an open incident; nobody else is on one. A trip that loses a bus goes back to
+-- confirmed until it is planned again; one that has departed cannot, and its people are listed with the incident of the lost bus meanwhile.
 SELECT g.id::text AS subject, format('paid, on %s manifests for the %s, not listed as unseated', aboard.times, way.leg) AS detail
 FROM trips t JOIN pledges g ON g.trip_id = t.id AND g.state = 'paid' CROSS JOIN LATERAL unnest(g.legs) AS way (leg)
 CROSS JOIN LATERAL (
     SELECT count(*) AS times FROM manifest_people a JOIN current_manifests c ON c.manifest_id = a.manifest_id
     WHERE a.pledge_id = g.id AND a.leg = way.leg) aboard
-WHERE t.state IN ('allocated', 'departed') AND aboard.times <> 1 AND NOT (aboard.times = 0 AND EXISTS (
-    SELECT FROM incident_pledges l JOIN incidents i ON i.id = l.incident_id WHERE l.pledge_id = g.id AND i.kind = 'unseated' AND i.state = 'open'))
+WHERE t.state IN ('allocated', 'departed', 'completed') AND aboard.times <> 1 AND NOT (aboard.times = 0 AND EXISTS (
+    SELECT FROM incident_pledges l JOIN incidents i ON i.id = l.incident_id WHERE l.pledge_id = g.id AND i.state = 'open'
+        AND (i.kind = 'unseated' OR (i.kind = 'operator_pulled_out' AND t.state = 'departed'))))
 UNION ALL
 SELECT a.pledge_id::text, format('is %s with %s seats and %s wheelchairs for %s, on a manifest with %s and %s for the %s',
     g.state, g.seats, g.wheelchairs, array_to_string(g.legs, ' and '), a.seats, a.wheelchairs, a.leg)

@@ -14,14 +14,16 @@ from app.flows.tell_rides import read_told_within, tell_drivers_within, tell_rid
 async def issue_manifests_within(conn: Connection, event_id: UUID, *, cause: str, renewed: UUID | None = None) -> list[UUID]:
     """Brings the event's manifests in line with its accepted duties, drivers and paid parties; returns the duties that got a new version.
 
-    The caller's transaction holds the trips' locks. Manifests of duties that are no longer accepted are taken back. Nothing
-    changed gives [] and leaves versions and passes as they are. `renewed`: a pledge that another person has now; its duties get a new
-    version although nothing in it differs (names rest with the pledge), so that drivers' phones learn the name, and its passes are new.
+    The caller's transaction holds the trips' locks. Manifests of duties that are no longer accepted are taken back; that of a duty that is
+    over stays as it was, whoever is refunded since. Nothing changed gives [] and leaves versions and passes as they are. `renewed`: a
+    pledge that another person has now; its duties get a new version although nothing in it differs (names rest with the pledge), so that
+    drivers' phones learn the name, and its passes are new.
     """
     duty_ids = await store.lock_accepted_duties(conn, event_id)
     await _take_back(conn, event_id, duty_ids)
     current = {manifest.duty_id: manifest for manifest in await store.read_current_manifests(conn, event_id)}
-    composed = await service.compose_documents(conn, duty_ids)
+    over = await store.list_ended_duties(conn, event_id)
+    composed = await service.compose_documents(conn, [duty_id for duty_id in duty_ids if duty_id not in over])
     changed = [
         NewVersion(id=new_id(), offer_id=offer_id, document=document)
         for offer_id, document in composed
@@ -33,7 +35,7 @@ async def issue_manifests_within(conn: Connection, event_id: UUID, *, cause: str
     await tell_all(conn, "duty", [one.document.duty_id for one in changed])
     await tell_drivers_within(conn, [one.id for one in changed if one.document.duty_id not in fresh])
     await tell_rides_within(conn, {one.id: one.document for one in changed}, told)
-    ended = [manifest.document for duty_id, manifest in current.items() if duty_id not in duty_ids]
+    ended = [manifest.document for duty_id, manifest in current.items() if duty_id in over]
     if renewed is not None:
         await store.revoke_passes_of(conn, renewed)
     await service.renew_passes(conn, event_id, [*(document for _, document in composed), *ended])

@@ -237,6 +237,12 @@ async def read_duty_incidents(conn: Connection, duty_id: UUID) -> list[Incident]
     )
 
 
+async def read_depot_out(conn: Connection, duty_id: UUID) -> datetime:
+    """When a duty begins."""
+    found: datetime = await conn.fetchval("SELECT lower(during) FROM duties WHERE id = $1", duty_id)
+    return found
+
+
 async def mark_closed(conn: Connection, duty_id: UUID, at: datetime) -> bool:
     """The bus left its last outbound stop; False when that was known."""
     changed = await conn.fetchval(
@@ -273,20 +279,46 @@ async def lock_trips_aboard(conn: Connection, duty_id: UUID) -> list[UUID]:
 
 
 async def mark_departed(conn: Connection, trip_ids: list[UUID]) -> list[UUID]:
-    """allocated -> departed; returns the trips it happened to."""
+    """allocated -> departed; returns the trips it happened to.
+
+    A trip that has lost another of its buses is confirmed until that one is replaced. It departs all the same: what of it is seated runs.
+    """
+    await conn.execute("UPDATE trips SET state = 'allocated' WHERE id = ANY($1) AND state = 'confirmed'", trip_ids)
     rows = await conn.fetch("UPDATE trips SET state = 'departed' WHERE id = ANY($1) AND state = 'allocated' RETURNING id", trip_ids)
     return [row["id"] for row in rows]
 
 
 async def mark_completed(conn: Connection, trip_ids: list[UUID]) -> list[UUID]:
-    """departed -> completed for the trips none of whose people rides a duty that has not ended."""
+    """departed -> completed for the trips none of whose people rides a duty that has not ended, or is still owed one.
+
+    Who has paid and is on no manifest for a leg waits for a bus or for the money: only then their trip is over.
+    """
     rows = await conn.fetch(
         """
         UPDATE trips t SET state = 'completed'
         WHERE t.id = ANY($1) AND t.state = 'departed' AND NOT EXISTS (
             SELECT FROM current_manifests c JOIN manifest_people mp ON mp.manifest_id = c.manifest_id
             JOIN pledges p ON p.id = mp.pledge_id WHERE p.trip_id = t.id AND c.ended_at IS NULL)
+        AND NOT EXISTS (
+            SELECT FROM pledges p CROSS JOIN LATERAL unnest(p.legs) AS way (leg)
+            WHERE p.trip_id = t.id AND p.state = 'paid' AND NOT EXISTS (
+                SELECT FROM manifest_people mp JOIN current_manifests c ON c.manifest_id = mp.manifest_id
+                WHERE mp.pledge_id = p.id AND mp.leg = way.leg))
         RETURNING t.id
+        """,
+        trip_ids,
+    )
+    return [row["id"] for row in rows]
+
+
+async def list_trips_at_home(conn: Connection, trip_ids: list[UUID]) -> list[UUID]:
+    """Those of these trips that wait for no duty's end any more: each one that they have people on is written down as a hire."""
+    rows = await conn.fetch(
+        """
+        SELECT t.id FROM trips t WHERE t.id = ANY($1) AND NOT EXISTS (
+            SELECT FROM pledges p JOIN manifest_people mp ON mp.pledge_id = p.id JOIN current_manifests c ON c.manifest_id = mp.manifest_id
+            WHERE p.trip_id = t.id AND NOT EXISTS (SELECT FROM hires h WHERE h.duty_id = c.duty_id))
+        ORDER BY t.id
         """,
         trip_ids,
     )

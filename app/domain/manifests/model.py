@@ -18,6 +18,8 @@ END_GRACE = timedelta(hours=1)
 """How long after the planned return to the depot a duty ends by itself: phones without signal still send their check-ins."""
 PASS_MARGIN = timedelta(hours=12)
 """A pass holds this long before and after its duty: a late bus must not make genuine passes false."""
+EARLY_MARGIN = timedelta(hours=2)
+"""How long before its depot out a duty can be closed or ended by a tap: its riders cannot leave any more from then on."""
 MAX_BATCH = 500
 
 

@@ -1,16 +1,26 @@
 """What manifests can do to their own rows, inside a transaction they are given."""
 
 from collections import defaultdict
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from msgspec.structs import replace
 
 from app.core.database import Connection
-from app.core.errors import Gone, NotFound, SignInNeeded
+from app.core.errors import Conflict, Gone, NotFound, SignInNeeded
 from app.core.ids import new_id, token_hash
 from app.domain.manifests import day_store, store
 from app.domain.manifests.compose import compose_manifest, name_parties
-from app.domain.manifests.model import DriverLink, DutyState, Manifest, ManifestDocument, NewVersion, pass_slots, ridings
+from app.domain.manifests.model import (
+    EARLY_MARGIN,
+    DriverLink,
+    DutyState,
+    Manifest,
+    ManifestDocument,
+    NewVersion,
+    pass_slots,
+    ridings,
+)
 from app.domain.manifests.passes import PassKey
 
 NO_MANIFEST = "This duty has been taken back or is being planned anew. Call your dispatcher before you drive."
@@ -42,6 +52,13 @@ class NoManifest(NotFound):
 
     code = "no_manifest"
     title = "There is no manifest for this duty"
+
+
+class DutyNotBegun(Conflict):
+    """A driver's tap comes days before the bus leaves."""
+
+    code = "duty_not_begun"
+    title = "This duty is still to come"
 
 
 async def open_driver_link(conn: Connection, token: str) -> DriverLink:
@@ -79,6 +96,13 @@ async def lock_duty(conn: Connection, duty_id: UUID) -> DutyState:
     if state is None:
         raise NoManifest(NO_MANIFEST)
     return state
+
+
+async def check_begun(conn: Connection, duty_id: UUID, *, now: datetime) -> None:
+    """Raises DutyNotBegun while the bus is not to leave its depot for long: a mistaken tap would bind riders to a bus that stands."""
+    if now < await day_store.read_depot_out(conn, duty_id) - EARLY_MARGIN:
+        hours = EARLY_MARGIN // timedelta(hours=1)
+        raise DutyNotBegun(f"Tap this on the day: at the earliest {hours} hours before the bus leaves its depot.")
 
 
 async def compose_documents(conn: Connection, duty_ids: list[UUID]) -> list[tuple[UUID, ManifestDocument]]:

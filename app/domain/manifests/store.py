@@ -153,6 +153,17 @@ async def read_current_manifests(conn: Connection, event_id: UUID) -> list[Manif
     )
 
 
+async def list_ended_duties(conn: Connection, event_id: UUID) -> set[UUID]:
+    """The event's duties that are over."""
+    rows = await conn.fetch(
+        """
+        SELECT c.duty_id FROM current_manifests c JOIN duties d ON d.id = c.duty_id WHERE d.event_id = $1 AND c.ended_at IS NOT NULL
+        """,
+        event_id,
+    )
+    return {row["duty_id"] for row in rows}
+
+
 async def list_manifested_duties(conn: Connection, duty_ids: Sequence[UUID]) -> set[UUID]:
     """Those of the duties that have a manifest to work from."""
     return {row["duty_id"] for row in await conn.fetch("SELECT duty_id FROM current_manifests WHERE duty_id = ANY($1)", list(duty_ids))}

@@ -117,6 +117,7 @@ BREAKS: list[tuple[str, str, str]] = [
     ("I07", "a wheelchair without a place", "UPDATE vehicles SET wheelchair_places = 0; UPDATE manifest_people SET wheelchairs = 1"),
     ("I07", "a manifest for a failed offer", "UPDATE offers SET state = 'failed'"),
     ("I08", "paid and on no manifest", "DELETE FROM current_manifests"),
+    ("I08", "paid and on no manifest, the trip is over", "DELETE FROM current_manifests; UPDATE trips SET state = 'completed'"),
     ("I08", "aboard for one leg only", "DELETE FROM manifest_people WHERE leg = 'return'"),
     ("I08", "aboard though refunded", "UPDATE pledges SET state = 'refunded' WHERE state = 'paid'"),
     ("I08", "aboard with another party size", "UPDATE manifest_people SET seats = seats + 1"),

@@ -9,7 +9,7 @@ from app.core.errors import Conflict
 from app.domain.manifests.day_store import read_last_position
 from app.domain.manifests.model import IncidentKind, Position
 from app.domain.manifests.passes import signing_key
-from app.domain.manifests.service import DriverLinkExpired, DriverLinkRevoked, DriverLinkUnknown, open_driver_link
+from app.domain.manifests.service import DriverLinkExpired, DriverLinkRevoked, DriverLinkUnknown, DutyNotBegun, open_driver_link
 from app.flows.check_in import NamedPerson, check_in
 from app.flows.close_manifest import close_manifest, close_overdue_manifest
 from app.flows.complete_duty import complete_duty, end_duty
@@ -93,6 +93,27 @@ async def test_a_tap_at_the_depot_leaves_late_phones_their_time(pool: Pool, db: 
     await board(pool, duty, ada, world.starts_at)
     await complete_duty(pool, duty_id=duty)
     assert await pledge_state(db, ada) == "travelled"
+
+
+async def test_a_tap_days_before_the_bus_leaves_is_refused_and_binds_nobody(pool: Pool, db: Connection) -> None:
+    world = await build_world(db, starts_in=timedelta(days=7))
+    ada = await add_party(db, world)
+    duty = await add_duty(db, world, [ada])
+    await issue(pool, world)
+    await allocate(db, world)
+    for tap in (close_manifest, end_duty):
+        with pytest.raises(DutyNotBegun, match="on the day") as early:
+            await tap(pool, duty_id=duty, actor="driver:1")
+        assert early.value.code == "duty_not_begun"
+    person = NamedPerson(id=uuid4(), pledge_id=ada, person=1, leg="outbound", checked_at=world.starts_at)
+    [outcome] = await check_in(pool, duty_id=duty, arrivals=[person], key=signing_key(SECRET))
+    assert (outcome.status, outcome.code) == ("refused", "duty_not_begun")
+    assert await trip_state(db, world) == "allocated"
+
+    await shift_clock(db, timedelta(days=7, hours=-1))
+    await board(pool, duty, ada, world.starts_at)
+    assert (await close_manifest(pool, duty_id=duty, actor="driver:1")).closed_at is not None
+    assert await trip_state(db, world) == "departed"
 
 
 async def test_a_trip_planned_anew_while_its_bus_is_on_the_road_still_departs_and_completes(pool: Pool, db: Connection) -> None:

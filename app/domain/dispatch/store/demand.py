@@ -12,14 +12,17 @@ from app.domain.fleet.model import Span
 
 
 async def list_paid_parties(conn: Connection, event_id: UUID) -> list[Party]:
-    """The paid parties of an event's confirmed and allocated trips."""
+    """The paid parties of an event's trips that are to run or under way.
+
+    Also of departed ones: another bus of theirs, or their way back, can be lost after the first bus has left.
+    """
     return await fetch_all(
         conn,
         Party,
         """
         SELECT p.id AS pledge_id, p.trip_id, p.stop_id, p.seats, p.wheelchairs, p.legs
         FROM pledges p JOIN trips t ON t.id = p.trip_id
-        WHERE p.event_id = $1 AND p.state = 'paid' AND t.state IN ('confirmed', 'allocated') ORDER BY p.id
+        WHERE p.event_id = $1 AND p.state = 'paid' AND t.state IN ('confirmed', 'allocated', 'departed') ORDER BY p.id
         """,
         event_id,
     )
