@@ -11,7 +11,7 @@ from tests.simulation.stage import Stage
 CHEAP = frozenset({"I02", "I06"})  # a few rows each: what counts and what is promised
 ABOARD = frozenset({"I07", "I08"})  # a plan that is made again hides what was wrong with the one before
 SWEPT = "I13"  # is about what the worker's sweep does in time, and so only true after one
-OWED = frozenset({"I03", "I05"})
+OWED = frozenset({"I03", "I04", "I05"})
 
 
 class Looks:
