@@ -56,9 +56,9 @@ async def stop_planning(conn: Connection, event: Event) -> None:
 
 
 async def cancel_empty_trips(conn: Connection, event: Event, parties: Sequence[Party], unseated: Sequence[Party]) -> None:
-    """A trip is cancelled only when none of its people is seated."""
+    """A trip is cancelled only when none of its people is seated, and no bus is out for it."""
     lacking = {party.pledge_id for party in unseated}
-    running = {party.trip_id for party in parties if party.pledge_id not in lacking}
+    running = {party.trip_id for party in parties if party.pledge_id not in lacking} | await plans.list_begun_trips(conn, event.id)
     for trip in await trips.list_trips(conn, [event.id]):
         if trip.state in {TripState.CONFIRMED, TripState.ALLOCATED} and trip.id not in running:
             await cancel_trip_within(conn, trip.id, reason=WHY)

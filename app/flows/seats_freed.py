@@ -6,17 +6,22 @@ from uuid import UUID
 from app.core.clock import busload_now
 from app.core.database import Connection
 from app.core.live import tell
+from app.core.timers import set_timer
 from app.domain.dispatch.model import Cause, Offer, OfferState
 from app.domain.dispatch.service import withdraw
 from app.domain.dispatch.store import demand as paid
-from app.domain.dispatch.store import offers, plans
+from app.domain.dispatch.store import offers, plans, snapshots
 from app.domain.events.model import Event
 from app.domain.manifests import store as manifests
 from app.domain.manifests.day_store import list_closed_duties
+from app.domain.trips import store as trips
+from app.domain.trips.model import TripState
 from app.flows.issue_manifests import issue_manifests_within
 from app.flows.seats_lost import relieve_drivers
 from app.flows.send_offers import tell_withdrawn
 from app.flows.want_plan import want_plan_within
+
+STANDING = frozenset({TripState.CONFIRMED, TripState.ALLOCATED})
 
 
 async def free_seats_within(conn: Connection, event: Event, pledge_ids: Sequence[UUID], *, cause: str) -> None:
@@ -35,6 +40,20 @@ async def free_seats_within(conn: Connection, event: Event, pledge_ids: Sequence
         await want_plan_within(conn, event.id, Cause.SUPERSEDED)
     if await manifests.read_current_manifests(conn, event.id):
         await issue_manifests_within(conn, event.id, cause=cause)
+    await end_empty_trips(conn, event)
+
+
+async def end_empty_trips(conn: Connection, event: Event) -> None:
+    """After the capacity deadline nobody joins a trip that the last of its people have left: it is looked at once more, and cancelled.
+
+    One whose bus is out already departs and ends with it.
+    """
+    now = await busload_now(conn)
+    if now < await snapshots.read_seating_deadline(conn, event.id):
+        return
+    empty = {trip.id for trip in await trips.list_trips(conn, [event.id]) if trip.state in STANDING and not trip.secured}
+    if empty - await plans.list_begun_trips(conn, event.id):
+        await set_timer(conn, "capacity_deadline", event.id, now)
 
 
 async def call_off(conn: Connection, event: Event, unwanted: Sequence[Offer]) -> None:

@@ -265,12 +265,14 @@ async def mark_ended(conn: Connection, duty_id: UUID, at: datetime) -> bool:
 
 
 async def lock_trips_aboard(conn: Connection, duty_id: UUID) -> list[UUID]:
-    """Locks the trips that this duty carries people of, in id order."""
+    """Locks the trips that this duty carries people of, and those it was to run for and all of whose people have left, in id order."""
     rows = await conn.fetch(
         """
         SELECT t.id FROM trips t WHERE t.id IN (
             SELECT p.trip_id FROM current_manifests c JOIN manifest_people mp ON mp.manifest_id = c.manifest_id
-            JOIN pledges p ON p.id = mp.pledge_id WHERE c.duty_id = $1)
+            JOIN pledges p ON p.id = mp.pledge_id WHERE c.duty_id = $1
+            UNION SELECT e.id FROM duty_parties dp JOIN pledges p ON p.id = dp.pledge_id JOIN trips e ON e.id = p.trip_id
+            WHERE dp.duty_id = $1 AND e.secured = 0)
         ORDER BY t.id FOR NO KEY UPDATE
         """,
         duty_id,

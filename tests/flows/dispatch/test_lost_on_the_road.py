@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from app.core.clock import shift_clock
+from app.core.clock import busload_now, shift_clock
 from app.core.database import Pool
 from app.domain.dispatch.model import Offer, OfferState, Scope
 from app.domain.dispatch.store import plans
@@ -16,6 +16,7 @@ from app.flows.close_booking import dispatch_event
 from app.flows.close_manifest import close_manifest
 from app.flows.complete_duty import complete_duty, end_duty
 from app.flows.pull_out import pull_out
+from app.flows.withdraw_pledge import withdraw_pledge
 from tests.support.dispatch_world import World, add_party, build_world, offers_in, plan_once
 
 STAY = timedelta(days=2)
@@ -155,3 +156,31 @@ async def test_who_was_listed_without_a_seat_when_the_first_bus_left_is_refunded
     assert {pledge for pledge, state in pledges.items() if state == "paid"} == riding
     assert {state for pledge, state in pledges.items() if pledge not in riding} == {"refunded"}
     assert (await states(pool, "trips"))[world.trips["baltimore"]] == "departed"
+
+
+async def test_a_trip_all_of_whose_people_leave_after_the_capacity_deadline_is_cancelled_and_keeps_nothing(pool: Pool) -> None:
+    fest = await allocated_festival(pool, operators=1)
+    for party in [*fest.both, fest.one_way]:
+        await withdraw_pledge(pool, party, actor="rider")
+    assert await offers_in(pool, fest.world, OfferState.ACCEPTED) == []
+    assert await pool.fetchval(
+        "SELECT due_at <= busload_now() AND fired_at IS NULL FROM timers WHERE kind = 'capacity_deadline' AND subject_id = $1",
+        fest.world.event_id,
+    )
+    await end_capacity(pool, fest.world.event_id)
+    assert (await states(pool, "trips"))[fest.trip_id] == "cancelled"
+    assert await pool.fetchval("SELECT sum(amount_minor) FROM refunds") == 8 * PRICE_MINOR
+
+
+async def test_a_trip_all_of_whose_people_leave_while_its_bus_is_out_ends_with_it(pool: Pool) -> None:
+    fest = await allocated_festival(pool, operators=1)
+    async with pool.acquire() as conn:
+        now = await busload_now(conn)
+    await jump(pool, timedelta(days=27) + (fest.there.starts_at - now) + timedelta(minutes=1))
+    for party in [*fest.both, fest.one_way]:
+        await withdraw_pledge(pool, party, actor="rider")
+    assert fest.there.id in {offer.id for offer in await offers_in(pool, fest.world, OfferState.ACCEPTED)}
+    await end_capacity(pool, fest.world.event_id)
+    assert (await states(pool, "trips"))[fest.trip_id] == "allocated", "its bus is out and will be paid for"
+    await complete_duty(pool, duty_id=fest.there.duty_id)
+    assert (await states(pool, "trips"))[fest.trip_id] == "completed"

@@ -201,6 +201,19 @@ async def leave_duties(conn: Connection, pledge_ids: Sequence[UUID]) -> None:
     await conn.execute("UPDATE duty_parties SET left_at = busload_now() WHERE pledge_id = ANY($1) AND left_at IS NULL", list(pledge_ids))
 
 
+async def list_begun_trips(conn: Connection, event_id: UUID) -> set[UUID]:
+    """Trips for which a bus is out: it has left its depot, or its driver has closed its manifest; whoever has left that bus since."""
+    rows = await conn.fetch(
+        """
+        SELECT DISTINCT p.trip_id FROM offers o JOIN duty_parties dp ON dp.duty_id = o.duty_id JOIN pledges p ON p.id = dp.pledge_id
+        LEFT JOIN current_manifests c ON c.duty_id = o.duty_id
+        WHERE o.event_id = $1 AND o.state = 'accepted' AND (lower(o.during) <= busload_now() OR c.closed_at IS NOT NULL)
+        """,
+        event_id,
+    )
+    return {row["trip_id"] for row in rows}
+
+
 class PartyRow(msgspec.Struct, frozen=True, kw_only=True):
     """A party on a duty, for the plan's page: nothing personal."""
 
