@@ -12,7 +12,7 @@ from app.domain.dispatch.service import resolve, withdraw
 from app.domain.dispatch.store import demand as paid
 from app.domain.dispatch.store import offers, plans, snapshots
 from app.domain.events import store as events
-from app.domain.events.model import Event, EventState
+from app.domain.events.model import Event
 from app.domain.notifications.model import NewMail
 from app.domain.notifications.service import queue_mails
 from app.domain.payments.model import RefundReason
@@ -29,11 +29,14 @@ WHY = "By the last day for it no bus with a seat for you had been found."
 
 
 async def end_capacity(pool: Pool, event_id: UUID) -> None:
-    """Timer `capacity_deadline`. Offers withdrawn, the unseated refunded, empty trips cancelled, the rest allocated. Repeatable."""
+    """Timer `capacity_deadline`. Offers withdrawn, the unseated refunded, empty trips cancelled, the rest allocated. Repeatable.
+
+    Of an event cancelled since, only trips that had departed are left: who lost the way back is refunded like everybody.
+    """
     async with transaction(pool) as conn:
         await act_as(conn, "timer", "capacity deadline")
         event = await events.lock_event(conn, event_id)
-        if event is None or event.state is EventState.CANCELLED:
+        if event is None:
             return
         if await busload_now(conn) < await snapshots.read_seating_deadline(conn, event.id):
             return

@@ -77,9 +77,13 @@ async def not_begun(conn: Connection, accepted: Sequence[Offer]) -> list[Offer]:
 
 
 async def call_off_event_within(conn: Connection, event: Event) -> None:
-    """The event does not take place: every offer is withdrawn, accepted ones whose duty has not begun too. The event is locked."""
+    """The event does not take place: every offer is withdrawn, accepted ones whose duty has not begun too. The event is locked.
+
+    Buses that bring people home who have set out already go on.
+    """
     history = await offers.list_offers_of_event(conn, event.id)
     await tell_withdrawn(conn, event, await withdraw(conn, [o for o in history if o.state in {OfferState.PROPOSED, OfferState.SENT}]))
-    await call_off(conn, event, [offer for offer in history if offer.state is OfferState.ACCEPTED])
+    needed = await plans.list_duties_of_departed(conn, event.id)
+    await call_off(conn, event, [offer for offer in history if offer.state is OfferState.ACCEPTED and offer.duty_id not in needed])
     if await manifests.read_current_manifests(conn, event.id):
         await issue_manifests_within(conn, event.id, cause="event cancelled")

@@ -12,6 +12,7 @@ from app.domain.dispatch.model import Offer, OfferState, Scope
 from app.domain.dispatch.store import plans
 from app.flows.answer_offer import accept_offer
 from app.flows.capacity_deadline import end_capacity
+from app.flows.change_event import cancel_event
 from app.flows.close_booking import dispatch_event
 from app.flows.close_manifest import close_manifest
 from app.flows.complete_duty import complete_duty, end_duty
@@ -183,4 +184,24 @@ async def test_a_trip_all_of_whose_people_leave_while_its_bus_is_out_ends_with_i
     await end_capacity(pool, fest.world.event_id)
     assert (await states(pool, "trips"))[fest.trip_id] == "allocated", "its bus is out and will be paid for"
     await complete_duty(pool, duty_id=fest.there.duty_id)
+    assert (await states(pool, "trips"))[fest.trip_id] == "completed"
+
+
+@pytest.mark.parametrize("has_bus_back", [True, False], ids=["with a bus back", "whose bus back is lost"])
+async def test_an_event_cancelled_while_people_are_out_brings_them_home_or_pays_them_back(pool: Pool, *, has_bus_back: bool) -> None:
+    fest = await allocated_festival(pool, operators=1)
+    await jump(pool, OUTBOUND_DAY)
+    await close_manifest(pool, duty_id=fest.there.duty_id, actor="driver")
+    await complete_duty(pool, duty_id=fest.there.duty_id)
+    if not has_bus_back:
+        await pull_out(pool, fest.back.id, note="engine", actor="operator")
+    await cancel_event(pool, fest.world.event_id, actor="organiser", reason="storm")
+    accepted = {offer.id for offer in await offers_in(pool, fest.world, OfferState.ACCEPTED)}
+    assert accepted == ({fest.there.id, fest.back.id} if has_bus_back else {fest.there.id})
+    await jump(pool, STAY + timedelta(days=30))
+    await end_capacity(pool, fest.world.event_id)
+    if has_bus_back:
+        await complete_duty(pool, duty_id=fest.back.duty_id)
+    pledges = await states(pool, "pledges")
+    assert {pledges[party] for party in fest.both} == {"no_show" if has_bus_back else "refunded"}
     assert (await states(pool, "trips"))[fest.trip_id] == "completed"

@@ -214,6 +214,18 @@ async def list_begun_trips(conn: Connection, event_id: UUID) -> set[UUID]:
     return {row["trip_id"] for row in rows}
 
 
+async def list_duties_of_departed(conn: Connection, event_id: UUID) -> set[UUID]:
+    """Duties that carry people whose trip has departed: they may be at the venue by now and need their way back."""
+    rows = await conn.fetch(
+        """
+        SELECT DISTINCT dp.duty_id FROM duty_parties dp JOIN pledges p ON p.id = dp.pledge_id JOIN trips t ON t.id = p.trip_id
+        WHERE t.event_id = $1 AND t.state = 'departed' AND p.state = 'paid' AND dp.left_at IS NULL
+        """,
+        event_id,
+    )
+    return {row["duty_id"] for row in rows}
+
+
 class PartyRow(msgspec.Struct, frozen=True, kw_only=True):
     """A party on a duty, for the plan's page: nothing personal."""
 
