@@ -30,7 +30,7 @@ from app.surfaces.entrances import keep_entrance
 from app.surfaces.rider.reading import trip_sheets
 from app.surfaces.routes import ROUTES as SURFACE_ROUTES
 from app.surfaces.sign_in.actors import actor_lookup
-from app.web import health
+from app.web import health, static_files
 from app.web.actors import PROVIDE_ACTOR
 from app.web.api_description import ApiDescription
 from app.web.bodies import StrictRequest
@@ -40,14 +40,17 @@ from app.web.problems import EXCEPTION_HANDLERS, log_bug
 from app.web.rate_limits import RateLimits, add_rate_limit_headers
 from app.web.same_pages import SamePages
 from app.web.security_headers import add_security_headers, page_csp
-from app.web.static_files import static_router
 from app.web.templating import build_environment, template_config
 
-NOT_COMPRESSED = [r"/live$", r"\.(png|jpe?g|webp|ico|woff2|pdf)$"]  # streams go out event by event; the others are compressed already
+NOT_COMPRESSED = [
+    r"/live$",
+    r"\.(jpe?g|webp|ico|pdf)$",
+    r"^(/d)?/static/",
+]  # streams go out event by event; the others are compressed already
 GC_THRESHOLDS = (10_000, 20, 20)  # a request makes hundreds of objects and leaves none in a cycle
 STRIPE_CHECKOUT = "https://checkout.stripe.com"
 STRIPE_CONNECT = "https://connect.stripe.com"
-ROUTES: list[ControllerRouterHandler] = [*health.ROUTES, static_router(), *SURFACE_ROUTES]
+ROUTES: list[ControllerRouterHandler] = [*health.ROUTES, *static_files.ROUTES, *SURFACE_ROUTES]
 
 
 def provide_pool(state: State) -> Pool:

@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Redirect, Template
 from litestar.types import Scope
 
-from app.core.errors import FieldError, Invalid, NotFound, Place, Refusal, SignInNeeded, Unavailable, WaitingRoom
+from app.core.errors import FieldError, Invalid, Place, Refusal, SignInNeeded, Unavailable, WaitingRoom
 from app.core.log import logger
 from app.web.bad_text import find_bad_text
 
@@ -121,11 +121,6 @@ def on_bad_text(request: Request[Any, Any, Any], error: Exception) -> Response[A
 def on_deep_nesting(request: Request[Any, Any, Any], _: RecursionError) -> Response[Any]:
     """JSON within JSON until the decoder gives up."""
     return on_refusal(request, Invalid("What you sent is nested too deeply. Send the form that the API description shows."))
-
-
-def on_no_file_name(request: Request[Any, Any, Any], _: ValueError) -> Response[Any]:
-    """A path that can name no file, for the static files' router."""
-    return on_refusal(request, NotFound("There is no such file here. Load the page again."))
 
 
 def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:

@@ -22,7 +22,7 @@ from app.settings import Settings
 from app.surfaces.driver.reading import read_sheet
 from app.web.formats import clock
 from app.web.pages import page
-from app.web.static_files import static_url
+from app.web.static_files import send_file, static_url
 
 STATIC = Path(__file__).parent / "static"
 FONTS = (
@@ -32,7 +32,6 @@ FONTS = (
     "barlow-condensed/5.3.0/barlow-condensed-latin-ext-600-normal",
 )
 VENDORED = ("qr-scanner/1.4.2/qr-scanner.min.js", "qr-scanner/1.4.2/qr-scanner-worker.min.js", "noble-ed25519/3.2.0/index.js")
-KINDS = {".js": "text/javascript", ".css": "text/css", ".png": "image/png", ".svg": "image/svg+xml"}
 FOR_EVER = {"cache-control": "public, max-age=31536000, immutable"}
 PRIVATE = {"referrer-policy": "no-referrer", "x-robots-tag": "noindex"}
 AnyRequest = Request[Any, Any, Any]
@@ -54,7 +53,7 @@ def file_url(name: str) -> str:
 
 def kept_urls() -> list[str]:
     """What a phone keeps so that the page works without signal: our modules, the scanner, the fonts."""
-    ours = [file_url(file.name) for file in sorted(STATIC.iterdir()) if file.suffix in KINDS]
+    ours = [file_url(file.name) for file in sorted(STATIC.iterdir())]
     return [*ours, *(f"/static/vendor/{name}" for name in VENDORED), *(f"/static/vendor/{name}.woff2" for name in FONTS)]
 
 
@@ -152,12 +151,13 @@ async def show_service_worker() -> Response[bytes]:
 
 
 @get("/d/static/{version:str}/{name:str}", include_in_schema=False)
-async def show_file(version: FromPath[str], name: FromPath[str]) -> Response[bytes]:
+async def show_file(request: AnyRequest, version: FromPath[str], name: FromPath[str]) -> Response[bytes]:
     """A file of this surface. Only the current version is here; a phone has kept its own."""
-    known = {file.name: file for file in STATIC.iterdir() if file.suffix in KINDS}
-    if version != static_version() or name not in known:
+    if version != static_version():
         raise NotFound("There is no such file here. Load the page again.")
-    return Response(known[name].read_bytes(), media_type=KINDS[known[name].suffix], headers=FOR_EVER)
+    answer = send_file(request, STATIC, name)
+    answer.headers.update(FOR_EVER)
+    return answer
 
 
 ROUTES = [show_duty, show_paper, show_app_manifest, show_service_worker, show_file]
