@@ -23,7 +23,8 @@ from tests.surfaces.test_authorization import PARAMETER, address, json_bodies
 from tests.surfaces.webhooks.test_stripe_webhook import event_body, signed
 
 COVER = "POST /api/events/{event_id}/payouts/cover"
-LAST = ("cancel", "withdraw", "revoke", "disable", "pull-out", "DELETE", "refuse", "decline", "/end")
+LAST = ("cancel", "withdraw", "revoke", "disable", "pull-out", "DELETE", "refuse", "decline")
+THE_RIDE = ("/departure", "/end")
 
 
 class Welcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,9 +33,9 @@ class Welcome(msgspec.Struct, frozen=True, kw_only=True):
     house: House
     calls: dict[str, dict[str, Any]]
 
-    def turn(self, operation: str) -> tuple[bool, str]:
-        """What ends something comes last."""
-        return any(word in operation for word in LAST), operation
+    def turn(self, operation: str) -> tuple[bool, bool, str]:
+        """What ends something comes late, and last of all what a driver ends: nobody leaves a trip that is on its way."""
+        return any(word in operation for word in THE_RIDE), any(word in operation for word in LAST), operation
 
     def client(self, operation: str) -> httpx.AsyncClient:
         """One of those whom the authorization test lets in."""
