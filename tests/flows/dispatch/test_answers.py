@@ -7,15 +7,18 @@ from uuid import UUID
 import pytest
 
 from app.core.clock import shift_clock
-from app.core.database import Pool
+from app.core.database import Pool, transaction
 from app.core.errors import Conflict, Gone, NotFound
 from app.core.ids import new_id
 from app.domain.dispatch.model import Cause, DeclineReason, Offer, OfferState
 from app.domain.dispatch.store import offers, plans, snapshots
+from app.domain.events import store as events
+from app.domain.trips import store as trips
 from app.flows.answer_offer import accept_offer, decline_offer
 from app.flows.close_booking import dispatch_event
 from app.flows.expire_offer import expire_offer
 from app.flows.freeze_demand import freeze_demand
+from app.flows.seats_freed import free_seats_within
 from app.flows.solve_event import solve_event
 from solver.travel import GreatCircle
 from tests.support.dispatch_world import LIMITS, World, add_party, build_world, offers_in, plan_once
@@ -111,6 +114,30 @@ async def test_a_decline_leaves_accepted_and_unchanged_offers_standing(pool: Poo
     for offer in await offers_in(pool, world, OfferState.SENT):
         await accept_offer(pool, offer.id, actor="operator")
     assert await trip_states(pool, world) == {"allocated"}
+
+
+async def test_an_offer_is_withdrawn_by_the_plan_that_lacks_its_duty_and_would_be_refused_even_if_it_were_not(
+    pool: Pool, world: World
+) -> None:
+    first, *_ = await start(pool, world)
+    async with transaction(pool) as conn:
+        leaving = (await plans.list_riders(conn, [first.duty_id]))[0].pledge_id
+        event = await events.lock_event(conn, world.event_id)
+        assert event is not None
+        await trips.lock_trips_of_event(conn, world.event_id)
+        await conn.execute("UPDATE pledges SET state = 'refunded' WHERE id = $1", leaving)
+        await free_seats_within(conn, event, [leaving], cause="rider withdrew")
+    assert first.id in {offer.id for offer in await offers_in(pool, world, OfferState.SENT)}
+    await plan_once(pool, world)
+    async with pool.acquire() as conn:
+        planned = {duty.id for duty in await plans.list_current_duties(conn, world.event_id)}
+    assert first.duty_id not in planned
+    assert {offer.duty_id for offer in await offers_in(pool, world, OfferState.PROPOSED, OfferState.SENT)} == planned
+    assert await code_of(pool, first.id) == "offer_withdrawn"
+
+    [standing, *_] = await offers_in(pool, world, OfferState.SENT)
+    await pool.execute("UPDATE plans SET is_current = false")
+    assert await code_of(pool, standing.id) == "offer_superseded"
 
 
 async def test_several_declines_are_one_round(pool: Pool, world: World) -> None:
