@@ -1,5 +1,7 @@
 """One process's queue of pledges to each trip: what waits while a commit runs goes into the next one, chosen at the lock (ADR 0015).
 
+A crowd goes in halves: the database writes one while this process answers the other.
+
 Whoever comes when the queue is longer than it can be served in 2 s gets a place in the trip's line instead (`waiting_room.py`).
 """
 
@@ -23,7 +25,9 @@ MAX_BATCH = 256
 LANES = 2  # of a trip: one batch commits while the next stands at the trip's lock
 PATIENCE_S = 20.0  # for a trip whose lock somebody else holds: a confirmation of tens of thousands takes seconds
 FIRST_RATE_PER_S = 300.0  # until a batch large enough to tell has been measured
-TELLING_BATCH = 32
+LEAST_SHARE = 32  # of a crowd: a batch costs what nine pledges do before there is one in it
+TELLING_BATCH = LEAST_SHARE
+GIVEN_AT_ONCE = 16  # answers, before the loop hears from the database and from who comes next
 NEWEST_WEIGHT = 0.3
 PlaceWaiting = Callable[[UUID, Choose], Awaitable[Sequence[Answer]]]
 OpenLane = Callable[[], AbstractAsyncContextManager[PlaceWaiting]]
@@ -46,11 +50,13 @@ class TripQueue:
         self.lanes = 0
         self.at_the_lock = 0  # lanes whose batch is not chosen yet
         self._under_way = 0
+        self._newest = 0  # how many the newest batch took: they are about to come back, or others like them
         self._moved_s = time.monotonic()
 
     def begin(self, requests: int) -> None:
         """A batch holds the lock."""
         self._under_way += requests
+        self._newest = requests
 
     def end(self, requests: int, begun_s: float) -> None:
         """It is back; one large enough tells how fast the trip is."""
@@ -60,6 +66,12 @@ class TripQueue:
             self.rate_per_s += NEWEST_WEIGHT * (requests / took_s - self.rate_per_s)
         self._under_way -= requests
         self._moved_s = now_s
+
+    @property
+    def share(self) -> int:
+        """How many the next batch takes: half of all who are about, and all when they are few."""
+        about = len(self.waiting) + self._newest
+        return min(MAX_BATCH, max(LEAST_SHARE, (about + 1) // 2))
 
     @property
     def wait_s(self) -> float:
@@ -84,7 +96,7 @@ class Batch:
     def choose(self) -> list[PledgeRequest]:
         """The requests of this batch, the same at every call."""
         if self.taken is None:
-            self.taken = take_batch(self._queue.waiting)
+            self.taken = take_batch(self._queue.waiting, self._queue.share)
             self._begun_s = time.monotonic()
             self._queue.at_the_lock -= 1
             self._queue.begin(len(self.taken))
@@ -123,8 +135,7 @@ class PledgeQueue:
         if queue is None:
             queue = self._queues[trip_id] = TripQueue(self._rates.get(trip_id, self._first_rate_per_s))
         queue.waiting.append(waiting)
-        if queue.lanes < LANES and not queue.at_the_lock:
-            self._start_lane(trip_id, queue)
+        self._start_lane(trip_id, queue)
         return await waiting.answer
 
     def pace_of(self, trip_id: UUID) -> tuple[float, float]:
@@ -141,6 +152,9 @@ class PledgeQueue:
             await asyncio.wait(self._tasks)
 
     def _start_lane(self, trip_id: UUID, queue: TripQueue) -> None:
+        """For who waits, unless a lane is at the lock for them already, or all are busy."""
+        if queue.lanes == LANES or queue.at_the_lock or not queue.waiting:
+            return
         queue.lanes += 1
         queue.at_the_lock += 1  # from now on, not from the task's first step: nobody shall open another meanwhile
         task = asyncio.create_task(self._work(trip_id, queue), name="pledge-queue")
@@ -155,8 +169,8 @@ class PledgeQueue:
                 while queue.waiting and not queue.at_the_lock:
                     with Batch(queue) as batch:
                         answers = await answers_of(place, trip_id, batch)
-                    for waiting, answer in zip(batch.taken or [], answers, strict=True):
-                        give(waiting, answer)
+                    self._start_lane(trip_id, queue)
+                    await give_all(batch.taken or [], answers)
             finally:  # before the lane's connection goes back: who comes meanwhile opens another lane
                 queue.lanes -= 1
                 if not queue.lanes:
@@ -189,11 +203,11 @@ async def answers_of(place: PlaceWaiting, trip_id: UUID, batch: Batch) -> Sequen
             return [error] * len(batch.choose())
 
 
-def take_batch(waiting: "deque[Waiting]") -> list[Waiting]:
+def take_batch(waiting: "deque[Waiting]", most: int) -> list[Waiting]:
     """The first in line, each key once: the second request of a key waits for the answer of the first, in the next batch."""
     batch: dict[str, Waiting] = {}
     later: list[Waiting] = []
-    while waiting and len(batch) < MAX_BATCH:
+    while waiting and len(batch) < most:
         first = waiting.popleft()
         if first.answer.cancelled():
             continue
@@ -203,6 +217,14 @@ def take_batch(waiting: "deque[Waiting]") -> list[Waiting]:
             batch[first.request.key] = first
     waiting.extendleft(reversed(later))
     return list(batch.values())
+
+
+async def give_all(taken: Sequence[Waiting], answers: Sequence[Answer]) -> None:
+    """Everyone gets theirs, some at a time: answering is most of the work of a crowd, and the other lane waits for this loop meanwhile."""
+    for number, (waiting, answer) in enumerate(zip(taken, answers, strict=True), start=1):
+        give(waiting, answer)
+        if number % GIVEN_AT_ONCE == 0:
+            await asyncio.sleep(0)
 
 
 def give(waiting: Waiting, answer: Answer) -> None:

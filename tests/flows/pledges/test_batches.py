@@ -136,34 +136,58 @@ async def test_what_only_the_database_refuses_fails_alone(pool: Pool) -> None:
     await assert_sound(pool)
 
 
-async def test_what_waits_while_a_batch_commits_goes_into_the_next_one_in_its_order_and_each_key_once(pool: Pool) -> None:
-    sale = await on_sale(pool, minimum=200, cap=300)
-    sizes: list[int] = []
-    begun, go = asyncio.Event(), asyncio.Event()
+class Gate:
+    """A lane whose first batch waits for `open`; `sizes` of all batches in their order."""
 
-    async def gated(trip_id: UUID, choose: Choose) -> Sequence[Answer]:
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self.sizes: list[int] = []
+        self.begun, self.open = asyncio.Event(), asyncio.Event()
+
+    async def place(self, trip_id: UUID, choose: Choose) -> Sequence[Answer]:
         requests = choose()
-        sizes.append(len(requests))
-        begun.set()
-        await go.wait()
-        return await place_batch(pool, trip_id, requests, secret=SECRET)
+        self.sizes.append(len(requests))
+        self.begun.set()
+        await self.open.wait()
+        return await place_batch(self._pool, trip_id, requests, secret=SECRET)
 
-    queue = PledgeQueue(lambda: nullcontext(gated), waiting_rooms(pool, secret=SECRET))
+
+async def placed_behind(pool: Pool, sale: Sale, waiting: Sequence[PledgeRequest]) -> tuple[list[int], list[PlacedPledge]]:
+    """The sizes of the batches and all answers, when these wait while a batch of one commits."""
+    gate = Gate(pool)
+    queue = PledgeQueue(lambda: nullcontext(gate.place), waiting_rooms(pool, secret=SECRET))
     first = asyncio.create_task(queue.place(sale.trip_id, request_of(sale, "first")))
-    await begun.wait()
-    rest = [request_of(sale, f"rider-{n}") for n in range(40)]
-    twice = request_of(sale, "rider-0", key=rest[0].key)
-    tasks = [asyncio.create_task(queue.place(sale.trip_id, request)) for request in [*rest, twice]]
+    await gate.begun.wait()
+    tasks = [asyncio.create_task(queue.place(sale.trip_id, request)) for request in waiting]
     await asyncio.sleep(0)
-    go.set()
+    gate.open.set()
     placed = await asyncio.gather(first, *tasks)
     await queue.close()
+    return gate.sizes, placed
 
-    assert sizes == [1, 40, 1]
+
+async def born(pool: Pool) -> set[UUID]:
+    """The pledges whose birth is in the audit trail."""
+    return {row["subject_id"] for row in await pool.fetch("SELECT subject_id FROM audit WHERE machine = 'pledge'")}
+
+
+async def test_what_waits_while_a_batch_commits_goes_into_the_next_one_in_its_order_and_each_key_once(pool: Pool) -> None:
+    sale = await on_sale(pool, minimum=200, cap=300)
+    rest = [request_of(sale, f"rider-{n}") for n in range(20)]
+    sizes, placed = await placed_behind(pool, sale, [*rest, request_of(sale, "rider-0", key=rest[0].key)])
+
+    assert sizes == [1, 20, 1]
     assert placed[-1].replayed
     assert placed[-1].pledge.id == placed[1].pledge.id
-    born = await pool.fetch("SELECT subject_id FROM audit WHERE machine = 'pledge' ORDER BY id")
-    assert len(born) == 41
+    assert await born(pool) == {one.pledge.id for one in placed}
+
+
+async def test_a_crowd_goes_in_halves_and_few_go_at_once(pool: Pool) -> None:
+    sale = await on_sale(pool, minimum=2_000, cap=3_000)
+    sizes, placed = await placed_behind(pool, sale, [request_of(sale, f"rider-{n}") for n in range(100)])
+    assert sizes == [1, 51, 49]
+    assert len({one.pledge.id for one in placed}) == 101
+    assert await born(pool) == {one.pledge.id for one in placed}
 
 
 async def test_two_processes_keep_the_cap_and_confirm_once_at_the_minimum(pool: Pool, database: ScratchDatabase) -> None:
