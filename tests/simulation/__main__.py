@@ -21,9 +21,10 @@ from tests.simulation.play import LOOK_EVERY, Told
 
 TITLE, MUTATIONS_TITLE = "Simulation", "Simulation: faults put in"
 ABOUT = (
-    "Whole events played from a seed: a virtual clock, the real flows on a real database, an in-memory bank whose calls fail, hands that "
-    "take turns at calls to the outside world and between transactions, and die there; while money is under way riders leave, news comes "
-    "and charges take too long. Counters and confirmations are checked after each step; every "
+    "Whole events played from a seed, some over two nights with their own buses back: a virtual clock, the real flows on a real database, "
+    "an in-memory bank whose calls fail, hands that take turns at calls to the outside world and between transactions, and die there; "
+    "while money is under way riders leave, news comes and charges take too long, and while people are out buses are lost. "
+    "Counters and confirmations are checked after each step; every "
     "invariant each {n} steps of selling, each {n} deadlines and at the end, where nothing may be left open and the bank's books match "
     'ours. CI plays seeds 1 to 200. A single seed (`ARGS="--seed 7"`) is played with every invariant after each step.'
 )

@@ -29,22 +29,28 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def play_mutants(mutations: Sequence[Mutation], seeds: Sequence[int], *, jobs: int) -> Iterator[Finding]:
-    """Each mutation in a copy of its own, all on one server; yielded in their order."""
-    with session_server() as server, ThreadPoolExecutor(jobs) as pool:
-        yield from pool.map(lambda mutation: play_mutant(mutation, seeds, server=server), mutations)
+    """Each mutation in a copy of its own, all on one server; yielded in their order. What is edited here meanwhile changes none of them."""
+    with session_server() as server, tempfile.TemporaryDirectory(prefix="busload-unmutated-") as kept, ThreadPoolExecutor(jobs) as pool:
+        copy_tree(ROOT, Path(kept))
+        yield from pool.map(lambda mutation: play_mutant(mutation, seeds, of=Path(kept), server=server), mutations)
 
 
-def play_mutant(mutation: Mutation, seeds: Sequence[int], *, server: str) -> Finding:
+def play_mutant(mutation: Mutation, seeds: Sequence[int], *, of: Path, server: str) -> Finding:
     """One copy, until a seed finds what is wrong with it."""
     with tempfile.TemporaryDirectory(prefix="busload-mutant-") as folder:
-        copy_tree(Path(folder), mutation)
+        copy_tree(of, Path(folder))
+        put_in(mutation, Path(folder))
         return play_copy(Path(folder), mutation, seeds, server=server)
 
 
-def copy_tree(folder: Path, mutation: Mutation) -> None:
-    """The service with one edit."""
+def copy_tree(of: Path, folder: Path) -> None:
+    """The service and what plays it."""
     for name in COPIED:
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(of / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def put_in(mutation: Mutation, folder: Path) -> None:
+    """One edit."""
     path = folder / mutation.path
     text = path.read_text(encoding="utf-8")
     if text.count(mutation.old) != 1:

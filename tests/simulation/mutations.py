@@ -156,10 +156,37 @@ MUTATIONS = (
         new="pass",
     ),
     Mutation(
+        what="who lost the way back after the trip has departed is forgotten",
+        path="app/domain/dispatch/store/demand.py",
+        old="AND p.state = 'paid' AND t.state IN ('confirmed', 'allocated', 'departed') ORDER BY p.id",
+        new="AND p.state = 'paid' AND t.state IN ('confirmed', 'allocated') ORDER BY p.id",
+    ),
+    Mutation(
+        what="a trip completes although somebody in it is owed a leg",
+        path="app/domain/manifests/day_store.py",
+        old="""WHERE mp.pledge_id = p.id AND mp.leg = way.leg))
+        RETURNING""",
+        new="""WHERE mp.pledge_id = p.id AND mp.leg = way.leg) AND false)
+        RETURNING""",
+    ),
+    Mutation(
+        what="a trip that the last of its people have left is looked at no more",
+        path="app/flows/seats_freed.py",
+        old="await end_empty_trips(conn, event)",
+        new="pass",
+    ),
+    Mutation(
+        what="a cancelled event calls off the buses that bring people home",
+        path="app/flows/seats_freed.py",
+        old="offer.state is OfferState.ACCEPTED and offer.duty_id not in needed",
+        new="offer.state is OfferState.ACCEPTED",
+    ),
+    Mutation(
         what="an offer of a plan that is not the current one is accepted",
         path="app/flows/answer_offer.py",
         old="if duty is None or not await plans.is_in_current_plan(conn, offer.duty_id):",
         new="if duty is None:",
+        caught_by="the plan that takes its place withdraws every offer whose duty it lacks, in its own transaction",
     ),
     Mutation(
         what="who has no seat at the capacity deadline is not refunded",

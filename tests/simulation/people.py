@@ -275,9 +275,27 @@ class People:
         no = decline_offer(self.pool, row["id"], reason=reason, note="", actor="operator")
         await self.town.attempt(f"an offer is declined: {reason.value}", no)
 
+    async def ride(self) -> bool:
+        """Whether a bus with its manifest is ahead or on the road."""
+        found: bool = await self.pool.fetchval("SELECT EXISTS (SELECT FROM current_manifests WHERE ended_at IS NULL)")
+        return found
+
+    async def is_out(self) -> bool:
+        """Whether a bus has left its last outbound stop and is not home."""
+        found: bool = await self.pool.fetchval(
+            "SELECT EXISTS (SELECT FROM current_manifests WHERE closed_at IS NOT NULL AND ended_at IS NULL)"
+        )
+        return found
+
+    async def leave_planned(self) -> None:
+        """A rider of a trip that is planned for leaves, by the refund ladder."""
+        row = await self.one(PLANNED_FOR)
+        if row is not None:
+            await self.town.attempt("a rider leaves a planned trip", withdraw_pledge(self.pool, row["id"], actor="rider"))
+
     async def leave_duty(self) -> None:
-        """An operator pulls out."""
-        row = await self.one("SELECT id FROM offers WHERE state = 'accepted' ORDER BY id")
+        """An operator pulls out, mostly of a duty that has not begun."""
+        row = await self.one(STILL_AHEAD if self.dice.random() < 0.9 else "SELECT id FROM offers WHERE state = 'accepted' ORDER BY id")
         if row is not None:
             await self.town.attempt("an operator pulls out", pull_out(self.pool, row["id"], note="broken", actor="operator"))
 
@@ -294,8 +312,8 @@ class People:
             await self.town.attempt("a driver is assigned", step)
 
     async def drive(self) -> None:
-        """A driver checks people in, leaves, or is home."""
-        row = await self.one(ON_THE_ROAD)
+        """A driver checks people in, leaves, or is home; some tap days before."""
+        row = await self.one(ON_THE_ROAD, self.dice.random() < 0.3)
         if row is None:
             return
         duty_id: UUID = row["duty_id"]
@@ -361,8 +379,13 @@ class People:
 
 
 ON_THE_ROAD = """
-SELECT c.duty_id FROM current_manifests c JOIN duties d ON d.id = c.duty_id JOIN events e ON e.id = d.event_id
-WHERE c.ended_at IS NULL AND e.capacity_deadline_at <= busload_now() ORDER BY c.duty_id
+SELECT c.duty_id FROM current_manifests c JOIN duties d ON d.id = c.duty_id
+WHERE c.ended_at IS NULL AND (lower(d.during) <= busload_now() OR $1) ORDER BY c.duty_id
+"""
+STILL_AHEAD = "SELECT id FROM offers WHERE state = 'accepted' AND lower(during) > busload_now() ORDER BY id"
+PLANNED_FOR = """
+SELECT p.id FROM pledges p JOIN trips t ON t.id = p.trip_id JOIN events e ON e.id = t.event_id
+WHERE p.state = 'paid' AND t.state IN ('confirmed', 'allocated') AND e.booking_closed_at IS NOT NULL ORDER BY p.id
 """
 EVENT_TIMES = """
 SELECT starts_at, ends_at, arrive_by_at, return_departs_at, booking_closes_at, capacity_deadline_at, venue_name, address, lat, lon

@@ -25,7 +25,9 @@ ROUGH_STEPS = 36
 LOOK_EVERY = 18
 MOST_STEPS = 1500
 AT_EACH_STOP = 0.35  # how often somebody does something between two deadlines
+AMONG_RIDERS = 0.6  # how often that is about the buses, while there are any
 MEDDLING = 0.5  # how often something happens to a charge or a refund in the middle of which somebody rests
+PART_OF_THE_WAY, PART_OF_THE_WAY_WHILE_OUT = 0.1, 0.6  # how often the clock stops between two deadlines, also with a bus on the road
 PROMPT = 0.8  # how often an offer or a shortfall is answered before the next deadline
 FINAL = frozenset({"travelled", "no_show", "refunded", "withdrawn", "released", "lapsed", "refused", "dropped"})
 ENDED_TRIPS = frozenset({"completed", "expired", "cancelled", "draft"})
@@ -64,11 +66,13 @@ class Game:
             self.work.hear: 5, self.work.poll: 2, self.go_on: 10, self.kill: 2, self.let_time_pass: 10,
         }  # fmt: skip
         self.travelling: dict[Act, int] = {
-            people.answer_offer: 14, people.leave_duty: 2, people.crew: 3, people.drive: 8, people.approve_money: 8, people.open_account: 3,
-            people.cover: 2, people.withdraw: 2, people.change: 1, people.pass_on: 1, people.answer_transfer: 1, people.approve_at_bank: 2,
-            people.trouble_from_banks: 7, people.send_again: 3, people.answer_bank: 2, self.work.hear: 5, self.work.poll: 2,
-            people.cancel: 1,
-            people.dispatch: 1, self.kill: 1,
+            people.answer_offer: 14, people.leave_duty: 6, people.leave_planned: 4, people.crew: 3, people.drive: 8,
+            people.approve_money: 8, people.open_account: 3, people.cover: 2, people.withdraw: 1, people.change: 1, people.pass_on: 1,
+            people.answer_transfer: 1, people.approve_at_bank: 2, people.trouble_from_banks: 7, people.send_again: 3,
+            people.answer_bank: 2, self.work.hear: 5, self.work.poll: 2, people.cancel: 1, people.dispatch: 1, self.kill: 1,
+        }  # fmt: skip
+        self.riding: dict[Act, int] = {
+            people.leave_duty: 5, people.leave_planned: 4, people.drive: 6, people.crew: 1, people.cancel: 2, self.work.hear: 2,
         }  # fmt: skip
 
     def any_of(self, acts: dict[Act, int]) -> Act:
@@ -132,7 +136,7 @@ class Game:
         elif self.town.turns.resting:
             await self.go_on()
         elif self.dice.random() < AT_EACH_STOP:
-            await self.any_of(self.travelling)()
+            await self.any_of(self.riding if self.dice.random() < AMONG_RIDERS and await self.people.ride() else self.travelling)()
             self.note(await self.looks.aboard())
         elif self.dice.random() < PROMPT and await self.people.wait_for_answers():
             if not self.asked:
@@ -148,13 +152,15 @@ class Game:
         return True
 
     async def to_next_deadline(self) -> bool:
-        """The clock goes to the next timer; False when none is left but those that wait for a person."""
+        """The clock goes to the next timer, or part of the way; False when none is left but those that wait for a person."""
         due = await self.town.pool.fetchval(
             "SELECT min(greatest(due_at, coalesce(leased_until, due_at))) FROM timers WHERE fired_at IS NULL"
         )
         if due is None:
             return False
-        await self.stage.pass_time(max(timedelta(0), due - self.stage.now) + timedelta(seconds=self.dice.randint(0, 4)))
+        ahead = max(timedelta(0), due - self.stage.now) + timedelta(seconds=self.dice.randint(0, 4))
+        share = PART_OF_THE_WAY_WHILE_OUT if await self.people.is_out() else PART_OF_THE_WAY
+        await self.stage.pass_time(ahead * self.dice.random() if self.dice.random() < share else ahead)
         await self.work.alarm()
         await self.end_waiting()
         return True

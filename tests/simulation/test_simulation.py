@@ -11,7 +11,7 @@ from tests.simulation.stage import Stage
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("seed", [3, 17])
+@pytest.mark.parametrize("seed", [3, 10])
 async def test_a_seed_is_played_the_same_again_however_closely_it_is_looked_at(stage: Stage, seed: int) -> None:
     first, second = await play_seed(stage, seed), await play_seed(stage, seed, closely=True)
     assert (second.steps, second.outcome) == (first.steps, first.outcome)

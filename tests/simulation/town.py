@@ -1,6 +1,6 @@
 """The world of one seed: an event or two with trips on sale, coach companies with buses and drivers; and who is at work in it."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from uuid import UUID
 
@@ -34,6 +34,7 @@ from tests.support.threshold import WISHES
 
 BASE_URL = "http://127.0.0.1:1"
 LIMITS = SolveLimits(iterations=0)  # the opening plan: no child process, and the same each time
+FESTIVALS, NIGHTS = 0.3, timedelta(days=2)
 MOST_RESTING = 3
 RESTING_SHARE, PAUSING_SHARE, PAUSING_SHARE_MEANWHILE = 0.25, 0.06, 0.3  # of calls to the outside world, of transactions
 LETTERS = build_letter_environment(secret=SECRET, base_url=BASE_URL)
@@ -118,8 +119,8 @@ class Town:
         async with transaction(self.pool) as conn:
             staff = await find_or_add_account(conn, "staff@example.org")
             await grant_role(conn, staff.id, Role.ORGANISER)
-            for number in range(self.dice.choice([0, 1, 2, 2, 3])):
-                operator, _ = await add_operator(conn, number, buses=self.dice.choice([1, 1, 2]), seats=self.dice.choice([8, 14, 49]))
+            for number in range(self.dice.choice([0, 1, 2, 3, 3])):
+                operator, _ = await add_operator(conn, number, buses=self.dice.choice([1, 1, 2]), seats=self.dice.choice([3, 8, 14, 49]))
                 self.operators.append(operator)
                 for seat in range(3):
                     await add_driver(
@@ -132,8 +133,10 @@ class Town:
             await self.build_event()
 
     async def build_event(self) -> None:
-        """An event in three weeks; its ladder, prices and minimum differ."""
+        """An event in three weeks, some of them over two nights with their own buses back; ladder, prices and minimum differ."""
         times = days_of(self.stage.now)
+        if self.dice.random() < FESTIVALS:
+            times |= {name: (datetime.fromisoformat(times[name]) + NIGHTS).isoformat() for name in ("ends_at", "return_departs_at")}
         ladder = self.dice.choice([[], [(168, 10_000), (48, 5_000)], [(0, 8_000)]])
         wish = {**WISHES, **event_wish(**times), "refund_ladder": ladder, "fee_bp": self.dice.choice([0, 1000])}
         event = await create_event(self.pool, msgspec.convert(wish, EventWish), actor="organiser")
