@@ -12,8 +12,8 @@ import numpy as np
 
 from solver.admit import Gate, admit
 from solver.bound import Bound, Duals, Needs
+from solver.covering import best_duty
 from solver.draft import Draft
-from solver.improve import best_duty
 from solver.legs import Column, Load
 from solver.master import Master
 from solver.neighbourhood import Books

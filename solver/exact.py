@@ -12,8 +12,8 @@ import numpy as np
 
 from solver.admit import Gate
 from solver.children import Proof
+from solver.covering import best_duty
 from solver.draft import Draft
-from solver.improve import best_duty
 from solver.instance import Ints
 from solver.milp import NO_UPPER, Floats, Programme, below, restricted, solve_integer, solve_linear
 from solver.neighbourhood import Books, Demand, Sets, demand_of, feasible_sets, paths_of_labels

@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 
 from solver.admit import Gate
 from solver.children import Slice
-from solver.draft import Draft, Duty, make_duty, needed_stops
+from solver.covering import covering, seated
+from solver.draft import Draft, Duty
 from solver.instance import Ints
-from solver.milp import NO_UPPER, Programme, below, restricted, solve_integer, solve_linear
+from solver.milp import below, restricted, solve_integer, solve_linear
 from solver.neighbourhood import MAX_COLUMNS, Books, Columns, Demand, columns_of, demand_of
-from solver.paths import stop_bits
 from solver.pricing import EMPTY_PATHS, NEVER, Paths, price_many
 from solver.published import Published
 from solver.recombine import Pool
-from solver.seating import Bus, seat
 
 FREE_PER_SIZE = 5
 UNHURRIED_S = 60.0  # a safety net only: deterministic work ends an integer programme before
@@ -35,11 +34,13 @@ NO_REACH, FIRST_REACH, TURNS_PER_SIZE = 99, 9, 10
 IN_USE = 1e-6
 RECOMBINE_WORK = 0.3
 KICK_EVERY = 4  # turns: the others start from another draft, where there is one
+ASSEMBLE_EVERY = 4  # turns, where the bound was sharpened
 KEEP = 250
 MOST_DUTIES = 7
 WORK = 0.05
 
 Fresh = Callable[[Draft, np.random.Generator], Draft | None]  # another start for the riders of a draft, if there is one
+Assemble = Callable[[Draft, np.random.Generator], Draft | None]  # a cheaper draft out of columns of the whole map, if one is found
 
 
 class Improver:
@@ -62,6 +63,7 @@ class Improver:
         self.failures, self.turns = 0.0, 0
         self.pool = Pool(self.instance)
         self.fresh: Fresh | None = None
+        self.assemble: Assemble | None = None
         self.stats: Counter[str] = Counter()
 
     def _proxy(self) -> NDArray[np.float64]:
@@ -161,6 +163,9 @@ class Improver:
         if self.fresh is not None:
             self.pool.add(now.duties)
             better = self.recombined(best)
+            if better is None and self.assemble is not None and self.turns % ASSEMBLE_EVERY == 0:
+                better = self.assemble(best, rng)
+                self.stats["assembled"] += better is not None
             start = better if better is not None or self.turns % KICK_EVERY == 0 else self.fresh(best, rng)
             if start is not None and start.persons_left(self.instance) <= best.persons_left(self.instance):
                 return start
@@ -179,7 +184,7 @@ class Improver:
         picked = self.pick(demand, columns, klasses, free, now, 0, present=len(best.duties), work=RECOMBINE_WORK)
         if picked is None:
             return None
-        made, still = self.seated(demand, columns, picked)
+        made, still = seated(self.instance, self.books, demand, columns, picked)
         if made is None or still:
             return None
         self.stats["recombined"] += 1
@@ -253,7 +258,7 @@ class Improver:
         picked = self.pick(demand, columns, klasses, free, now, persons, present=0 if noise is not None else len(chosen))
         if picked is None:
             return None
-        made, still = self.seated(demand, columns, picked)
+        made, still = seated(self.instance, self.books, demand, columns, picked)
         if made is None:
             self.stats["not seated"] += 1
             return None
@@ -262,8 +267,8 @@ class Improver:
             return None
         if self.fresh is not None:
             self.pool.add(made)
-        seated = set(parties) | set(waiting)
-        return made, [p for p in left if p not in seated] + still
+        aboard = set(parties) | set(waiting)
+        return made, [p for p in left if p not in aboard] + still
 
     def offered(self, stops: set[int], used: Counter[int], freed: set[int]) -> tuple[Ints, Ints]:
         """-> the classes on offer and how many vehicles of each: those set free, and per size the nearest free ones."""
@@ -312,56 +317,3 @@ class Improver:
         if answer.value is None:
             return None
         return [int(keep[j]) for j in np.flatnonzero(answer.x > 0) for _ in range(int(answer.x[j])) if keep[j] < len(columns)]
-
-    def seated(self, demand: Demand, columns: Columns, picked: list[int]) -> tuple[list[Duty] | None, list[int]]:
-        """Seats the parties on the picked columns -> the duties, and who got no seat; (None, ..) if a duty turned out impossible."""
-        instance = self.instance
-        buses = []
-        for j in picked:
-            meant = {p: int(columns.seats[j, n]) for n, p in enumerate(demand.points) if columns.seats[j, n] + columns.wheels[j, n]}
-            k = instance.classes[int(columns.klass[j])]
-            buses.append(Bus(seats=k.seats, places=k.places, meant=meant))
-        groups, left = seat(instance, buses, demand.parties)
-        made: list[Duty] = []
-        for j, parties in zip(picked, groups, strict=True):
-            if parties:
-                duty = best_duty(self.books, int(columns.klass[j]), parties)
-                if duty is None:
-                    return None, left
-                made.append(duty)
-        return made, left
-
-
-def best_duty(books: Books, klass: int, parties: list[int]) -> Duty | None:
-    """The cheapest duty of a class for these parties over all orders in the books."""
-    out, back = needed_stops(books.instance, parties)
-    pairs = books.pairs((stop_bits(out), stop_bits(back)))
-    made = [make_duty(books.instance, klass, a.order if a else (), b.order if b else (), parties) for a, b in pairs]
-    return min((duty for duty in made if not isinstance(duty, str)), key=lambda duty: duty.cost, default=None)
-
-
-def covering(demand: Demand, columns: Columns, klasses: Ints, free: Ints, now: int, behind: int) -> tuple[Programme, int]:
-    """Cover seats and wheelchairs of every point within the vehicles there are -> the programme, and the price of leaving a person.
-
-    Columns past the given ones leave people behind, which costs more than everything here together.
-    """
-    points, count = len(demand.points), len(columns)
-    slack = 2 * now + 1 if behind else 0
-    spare = np.arange(2 * points) if behind else np.zeros(0, np.int64)
-    seat_c, seat_p = np.nonzero(columns.seats)
-    wheel_c, wheel_p = np.nonzero(columns.wheels)
-    place = np.searchsorted(klasses, columns.klass)
-    rows = np.concatenate([seat_p, points + wheel_p, 2 * points + place, spare])
-    numbers = np.concatenate([seat_c, wheel_c, np.arange(count), count + spare])
-    values = np.concatenate([columns.seats[seat_c, seat_p], columns.wheels[wheel_c, wheel_p], np.ones(count + len(spare), np.int64)])
-    upper = free[place].astype(np.float64)
-    needs = np.concatenate([demand.seats, demand.wheels]).astype(np.float64)
-    return Programme(
-        cost=np.concatenate([columns.cost, np.full(len(spare), slack)]).astype(np.float64),
-        upper=np.concatenate([upper, np.minimum(needs, behind)[: len(spare)]]),
-        low=np.concatenate([needs, np.full(len(klasses), -NO_UPPER)]),
-        high=np.concatenate([np.full(2 * points, NO_UPPER), free.astype(np.float64)]),
-        rows=rows.astype(np.int64),
-        columns=numbers.astype(np.int64),
-        values=values.astype(np.float64),
-    ), slack

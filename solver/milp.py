@@ -153,3 +153,17 @@ def below(programme: Programme, most: float) -> Programme:
         columns=np.concatenate([programme.columns, np.arange(count)[priced]]),
         values=np.concatenate([programme.values, programme.cost[priced]]),
     )
+
+
+def with_rows(programme: Programme, weights: Floats, least: Floats) -> Programme:
+    """The programme with further rows, each asking for so much at least: `weights` is row x column, over the first columns."""
+    rows, columns = np.nonzero(weights)
+    return Programme(
+        cost=programme.cost,
+        upper=programme.upper,
+        low=np.concatenate([programme.low, least]),
+        high=np.concatenate([programme.high, np.full(len(least), NO_UPPER)]),
+        rows=np.concatenate([programme.rows, len(programme.low) + rows]),
+        columns=np.concatenate([programme.columns, columns]),
+        values=np.concatenate([programme.values, weights[rows, columns]]),
+    )

@@ -68,6 +68,10 @@ class Columns:
         """How many columns."""
         return len(self.klass)
 
+    def some(self, rows: Ints) -> "Columns":
+        """The columns of these numbers."""
+        return Columns(klass=self.klass[rows], cost=self.cost[rows], seats=self.seats[rows], wheels=self.wheels[rows])
+
     def with_duties(self, instance: Instance, demand: Demand, duties: Sequence[Duty]) -> "Columns":
         """The columns and, after them, one for each of these duties as it is."""
         place = {point: n for n, point in enumerate(demand.points)}
@@ -177,9 +181,9 @@ def riding_minor(instance: Instance, demand: Demand, sets: Sets) -> Ints:
     return result
 
 
-def columns_of(instance: Instance, books: Books, demand: Demand, klasses: Ints) -> Columns | None:
-    """All columns over these classes; None if the neighbourhood is too large to enumerate."""
-    sets = feasible_sets(books, demand, int(instance.rates.seats[klasses].max(initial=0)))
+def columns_of(instance: Instance, books: Books, demand: Demand, klasses: Ints, most: int = MAX_SETS) -> Columns | None:
+    """All columns over these classes; None if there are more sets of points than `most`."""
+    sets = feasible_sets(books, demand, int(instance.rates.seats[klasses].max(initial=0)), most)
     if sets is None or not len(sets.pairs):
         return None
     out, back = (paths_of_labels(instance, [pair[leg] for pair in sets.pairs]) for leg in (0, 1))

@@ -188,7 +188,8 @@ class Rounds:
                 others = [(Job("route", {"seconds": route_s, "improve": True}), route_s)]
         sharpen_s = limit * (SHARPEN_SHARE if len(draft.duties) < SECTOR_DUTIES else SHARPEN_SHARE_MANY) if timed else UNHURRIED_S
         if not self.many:
-            proof.append((Job("sharpen", {"draft": draft, "seconds": sharpen_s}), patience))
+            anew = search.opening.published is None
+            proof.append((Job("sharpen", {"draft": draft, "seconds": sharpen_s, "assemble": anew}), patience))
         proof += later
         if self.strings and search.opening.published is None:
             tours_s, turns = (TOURS_SHARE * limit, MOST_TURNS) if timed else (UNHURRIED_S, FEW_TURNS)

@@ -7,6 +7,7 @@ from contextlib import suppress
 import numpy as np
 
 from solver.admit import Gate
+from solver.assemble import Assembly
 from solver.bound import MOST_PATHS, Bound, Needs, column_of, needs_of
 from solver.children import BoundNote, Improved, Job, Proof, Slice
 from solver.dive import Dive
@@ -45,6 +46,7 @@ class Desk:
         self._work: Bound | None = None
         self._improver: Improver | None = None
         self._ruins: Ruin | None = None
+        self._assembly: Assembly | None = None
 
     def work(self, job: Job) -> object:
         """Runs a task by its name."""
@@ -149,8 +151,11 @@ class Desk:
                 minor = max(minor, sharp.sharpen(seconds=left, upper=float(draft.cost), start=work.columns, on_better=lambda _: None))
         return BoundNote(minor, keeping=True)
 
-    def sharpen(self, draft: Draft, seconds: float) -> BoundNote | None:
-        """After a bound over all paths: the same with inequalities. None where legs differ or paths are many."""
+    def sharpen(self, draft: Draft, seconds: float, *, assemble: bool = False) -> BoundNote | None:
+        """After a bound over all paths: the same with inequalities; None where legs differ or paths are many.
+
+        With `assemble` and few duties a plan by its prices too, which leaves no duty as it is.
+        """
         work = self._work
         if isinstance(work, Wide):
             return self._sharpen_wide(work, draft, seconds)
@@ -160,7 +165,13 @@ class Desk:
             sharp = Sharp(self.instance, work.needs, most=MOST_CELLS // (self.instance.stops + 1))
         except TooManyPaths:
             return None
-        return BoundNote(sharp.sharpen(seconds=seconds, upper=float(draft.cost), start=work.columns, on_better=self._tell_bound))
+        minor = sharp.sharpen(seconds=seconds, upper=float(draft.cost), start=work.columns, on_better=self._tell_bound)
+        if assemble and len(draft.duties) < FEW_DUTIES:
+            parties = [party for duty in draft.duties for party in duty.parties]
+            self._assembly = Assembly(self.instance, sharp, parties, longest_s=seconds)
+            if (better := self._assembly.run(draft)) is not None:
+                self.note(better)
+        return BoundNote(minor)
 
     def _sharpen_wide(self, work: Wide, draft: Draft, seconds: float) -> BoundNote | None:
         """The same over the paths that a plan cheaper than the draft may use, if these are few."""
@@ -206,6 +217,7 @@ class Desk:
         everything, work = not fixed and published is None and count is None, self._work
         few = everything and len(draft.duties) < FEW_DUTIES and work is not None and (work.whole or self._short()) and work.alike
         self._improver.fresh = self.fresh if few else None
+        self._improver.assemble = self._assembly.run if few and self._assembly is not None else None
         self._improver.set_out(fixed=fixed, published=published, count=count)
         told = time.monotonic()
 
