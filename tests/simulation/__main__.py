@@ -31,7 +31,7 @@ ABOUT = (
 ABOUT_MUTATIONS = (
     "Each line is one edit in a copy of the service, and the first seed that finds it. Hands change places at calls to the outside world "
     "and between transactions, so a row lock left out is no edit for these seeds: the race tests, each with its negative control, are for "
-    "those."
+    "those. Where no seed finds a fault, the last column says which guard makes it harmless, or which test fails with it."
 )
 FIGURES = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")  # ids say nothing here
 ALL_SEEDS, MUTANTS_SEEDS = "1-200", "1-60"
@@ -128,14 +128,29 @@ def section(figures: dict[str, Any], arguments: str) -> str:
 
 
 def tell_mutations(findings: Sequence[Finding], seeds: Sequence[int], began: float, *, writes: bool) -> int:
-    """The figures of the mutations; one that no seed finds is a bar missed, unless it says what else catches it."""
+    """The figures of the mutations; one that no seed finds is a bar missed, unless it says what else catches it, or which test does."""
     if writes:
         write_section(MUTATIONS_TITLE, f"{where_and_when('make simulate ARGS=--mutations')}\n\n{ABOUT_MUTATIONS}\n\n{rows_with(findings)}")
     figures = {
         "seeds": f"{seeds[0]}-{seeds[-1]}", "found_by": {one.mutation.what: one.seed for one in findings},
         "seconds": round(time.perf_counter() - began, 1),
     }  # fmt: skip
-    return finish(figures, [one.mutation.what for one in findings if (one.seed is None) != bool(one.mutation.caught_by)])
+    return finish(figures, [one.mutation.what for one in findings if is_missed(one)])
+
+
+def is_missed(one: Finding) -> bool:
+    """Whether seeds and the mutation's own words do not agree."""
+    if one.seed is None:
+        return not (one.mutation.caught_by or one.mutation.tested_by)
+    return bool(one.mutation.caught_by)
+
+
+def said_of(one: Finding) -> str:
+    """Which guard makes it harmless, what the seed said, or which test fails."""
+    mutation = one.mutation
+    if one.seed is None and mutation.tested_by:
+        return f"too rare for these seeds; `{mutation.tested_by}` fails"
+    return f"harmless: {mutation.caught_by}" if mutation.caught_by else FIGURES.sub("...", one.said)
 
 
 def rows_with(findings: Sequence[Finding]) -> str:
@@ -145,7 +160,7 @@ def rows_with(findings: Sequence[Finding]) -> str:
     rows: list[tuple[object, ...]] = []
     for mutation in MUTATIONS:
         if (one := now.get(mutation.what)) is not None:
-            rows.append((mutation.what, one.seed or f"none of {one.played}", mutation.caught_by or FIGURES.sub("...", one.said)))
+            rows.append((mutation.what, one.seed or f"none of {one.played}", said_of(one)))
         elif mutation.what in before:
             rows.append(tuple(before[mutation.what].strip("| ").split(" | ")))
     return table(["fault put in", "found by seed", "which says"], rows)
