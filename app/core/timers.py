@@ -10,12 +10,13 @@ from app.core.database import Connection, fetch_all
 
 
 class Timer(msgspec.Struct, frozen=True, kw_only=True):
-    """A deadline that has come."""
+    """A deadline that has come, and until when it is ours to fire."""
 
     kind: str
     subject_id: UUID
     due_at: datetime
     attempts: int
+    leased_until: datetime
 
 
 async def set_timer(conn: Connection, kind: str, subject_id: UUID, due_at: datetime) -> None:
@@ -71,25 +72,26 @@ async def claim_due(conn: Connection, *, limit: int) -> list[Timer]:
             SELECT kind, subject_id FROM timers
             WHERE fired_at IS NULL AND due_at < (SELECT busload_now()) AND coalesce(leased_until <= (SELECT busload_now()), true)
             ORDER BY attempts, due_at FOR UPDATE SKIP LOCKED LIMIT $1)
-        RETURNING kind, subject_id, due_at, attempts
+        RETURNING kind, subject_id, due_at, attempts, leased_until
         """,
         limit,
     )
 
 
 async def mark_fired(conn: Connection, timer: Timer) -> None:
-    """The timer's work is done. One that its flow has set anew for later stays live.
+    """The timer's work is done. One that has been set anew since it was claimed stays live, for whatever time: that ends its lease.
 
     So does one whose clock was set back meanwhile: its flow may have heard that it is too early.
     """
     await conn.execute(
         """
         UPDATE timers SET fired_at = CASE WHEN due_at < busload_now() THEN busload_now() END, leased_until = NULL
-        WHERE kind = $1 AND subject_id = $2 AND due_at = $3
+        WHERE kind = $1 AND subject_id = $2 AND due_at = $3 AND leased_until = $4
         """,
         timer.kind,
         timer.subject_id,
         timer.due_at,
+        timer.leased_until,
     )
 
 

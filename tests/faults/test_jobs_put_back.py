@@ -12,7 +12,7 @@ from pgqueuer.types import JobId, QueueEntrypoint
 
 from app.core.database import DATABASE_LOST, transaction
 from app.core.jobs import enqueue_for
-from app.core.timers import claim_due, is_set, mark_fired
+from app.core.timers import claim_due, is_set, mark_fired, set_timer
 from app.web.problems import EXCEPTION_HANDLERS
 from app.worker import JobQueries, Wiring, run_queue
 from tests.support.service import Service
@@ -72,6 +72,22 @@ async def test_a_hold_asked_for_by_a_clock_that_was_ahead_still_ends_when_it_is_
     await service.jump(ahead)
     await service.sweep()
     assert (await service.show(placed))["state"] == "lapsed"
+
+
+async def test_a_timer_set_again_for_the_same_time_while_it_is_fired_stays_live(service: Service) -> None:
+    """A charge given up is asked of its bank first; the answer may set the very same deadline before the timer is done."""
+    subject, due_at = uuid4(), datetime(2020, 1, 1, tzinfo=UTC)
+    async with transaction(service.pool) as conn:
+        await set_timer(conn, "payment_retry", subject, due_at)
+        [claimed] = [timer for timer in await claim_due(conn, limit=20) if timer.subject_id == subject]
+    async with transaction(service.pool) as conn:
+        await set_timer(conn, "payment_retry", subject, due_at)
+    async with transaction(service.pool) as conn:
+        await mark_fired(conn, claimed)
+        assert await is_set(conn, "payment_retry", subject)
+        [again] = [timer for timer in await claim_due(conn, limit=20) if timer.subject_id == subject]
+        await mark_fired(conn, again)
+        assert not await is_set(conn, "payment_retry", subject)
 
 
 class CutOff:
