@@ -1,6 +1,7 @@
 """A job that fails while the database refuses to take it back is done later all the same, and a timer fired too early fires again."""
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,11 +11,12 @@ import pytest
 from pgqueuer.models import Job
 from pgqueuer.types import JobId, QueueEntrypoint
 
-from app.core.database import DATABASE_LOST, transaction
+from app.core.database import DATABASE_LOST, Pool, transaction
 from app.core.jobs import enqueue_for
 from app.core.timers import claim_due, is_set, mark_fired, set_timer
 from app.web.problems import EXCEPTION_HANDLERS
 from app.worker import JobQueries, Wiring, run_queue
+from tests.support.races import Race, without
 from tests.support.service import Service
 from tests.support.waiting import wait_until_async
 
@@ -74,19 +76,44 @@ async def test_a_hold_asked_for_by_a_clock_that_was_ahead_still_ends_when_it_is_
     assert (await service.show(placed))["state"] == "lapsed"
 
 
+async def is_live_when_set_again(pool: Pool, *off: re.Pattern[str]) -> bool:
+    """Whether a timer is still to fire that another flow sets for the very same time while its own is under way."""
+    subject, due_at = uuid4(), datetime(2020, 1, 1, tzinfo=UTC)
+    async with transaction(pool) as conn:
+        await set_timer(conn, "payment_retry", subject, due_at)
+
+    async def fire(pool: Pool) -> None:
+        async with transaction(pool) as conn:
+            [claimed] = [timer for timer in await claim_due(conn, limit=20) if timer.subject_id == subject]
+        async with transaction(pool) as conn:
+            await conn.execute("SELECT 'its flow'")
+        async with transaction(pool) as conn:
+            await mark_fired(conn, claimed)
+
+    async def set_again(pool: Pool) -> None:
+        async with transaction(pool) as conn:
+            await set_timer(conn, "payment_retry", subject, due_at)
+
+    assert await Race(pool, at="'its flow'", off=off).run(fire, set_again) == (None, None)
+    async with transaction(pool) as conn:
+        return await is_set(conn, "payment_retry", subject)
+
+
 async def test_a_timer_set_again_for_the_same_time_while_it_is_fired_stays_live(service: Service) -> None:
     """A charge given up is asked of its bank first; the answer may set the very same deadline before the timer is done."""
-    subject, due_at = uuid4(), datetime(2020, 1, 1, tzinfo=UTC)
+    assert await is_live_when_set_again(service.pool)
+
+
+async def test_control_without_the_lease_a_timer_set_again_meanwhile_is_lost(service: Service) -> None:
+    assert not await is_live_when_set_again(service.pool, without("AND leased_until = $4"))
+
+
+async def test_a_timer_nobody_has_set_again_is_done(service: Service) -> None:
+    subject = uuid4()
     async with transaction(service.pool) as conn:
-        await set_timer(conn, "payment_retry", subject, due_at)
+        await set_timer(conn, "payment_retry", subject, datetime(2020, 1, 1, tzinfo=UTC))
         [claimed] = [timer for timer in await claim_due(conn, limit=20) if timer.subject_id == subject]
-    async with transaction(service.pool) as conn:
-        await set_timer(conn, "payment_retry", subject, due_at)
-    async with transaction(service.pool) as conn:
         await mark_fired(conn, claimed)
-        assert await is_set(conn, "payment_retry", subject)
-        [again] = [timer for timer in await claim_due(conn, limit=20) if timer.subject_id == subject]
-        await mark_fired(conn, again)
         assert not await is_set(conn, "payment_retry", subject)
 
 
