@@ -34,14 +34,10 @@ async def forget_deliveries(conn: Connection, *, before: datetime) -> int:
 
 
 async def forget_stripe_events(conn: Connection, *, before: datetime) -> int:
-    """Stripe's news that was worked on, but for the newest: the poller reads on from it."""
+    """Stripe's news that was worked on."""
     return len(
         await conn.fetch(
-            """
-            DELETE FROM stripe_events WHERE id IN (
-                SELECT e.id FROM stripe_events e WHERE e.settled_at < $1
-                  AND e.created_at < (SELECT max(n.created_at) FROM stripe_events n WHERE n.polled) LIMIT 10000) RETURNING 1
-            """,
+            "DELETE FROM stripe_events WHERE id IN (SELECT e.id FROM stripe_events e WHERE e.settled_at < $1 LIMIT 10000) RETURNING 1",
             before,
         )
     )

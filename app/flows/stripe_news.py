@@ -21,10 +21,10 @@ PAGE = 100
 PAGES_AT_ONCE = 10  # a stadium's charges make some 100 events a second: one page every ten seconds would fall behind by hours
 
 
-async def store_event(pool: Pool, event: StripeEvent, *, polled: bool) -> bool:
+async def store_event(pool: Pool, event: StripeEvent) -> bool:
     """Puts an event in the inbox; False when it was there."""
     async with transaction(pool) as conn:
-        return await inbox_store.store_stripe_event(conn, event, polled=polled)
+        return await inbox_store.store_stripe_event(conn, event)
 
 
 async def work_on_inbox(pool: Pool, *, gateway: PaymentGateway, limit: int = 50, at_once: int = EVENTS_AT_ONCE) -> int:
@@ -89,16 +89,18 @@ async def poll_stripe(pool: Pool, *, gateway: PaymentGateway) -> int:
     for _ in range(PAGES_AT_ONCE):
         found = await read_page(pool, gateway=gateway)
         async with transaction(pool) as conn:
-            new += sum([await inbox_store.store_stripe_event(conn, event, polled=True) for event in found])
+            new += sum([await inbox_store.store_stripe_event(conn, event) for event in found])
+            if found:
+                await inbox_store.set_news_mark(conn, found[-1].id)
         if len(found) < PAGE:
             break
     return new
 
 
 async def read_page(pool: Pool, *, gateway: PaymentGateway) -> list[StripeEvent]:
-    """The page of events that follows the newest one read."""
+    """The page of events that follows the last one read, in Stripe's order."""
     async with transaction(pool) as conn:
-        after = await inbox_store.newest_polled_event(conn)
+        after = await inbox_store.read_news_mark(conn)
     try:
         return await gateway.list_events(after_ref=after, limit=PAGE)
     except NotFound:  # Stripe keeps events for 30 days; after a longer silence we read from its oldest

@@ -143,8 +143,8 @@ MUTATIONS = (
     Mutation(
         what="a webhook moves the poller's mark past what it has not read",
         path="app/domain/payments/inbox_store.py",
-        old="SELECT id FROM stripe_events WHERE polled ORDER BY",
-        new="SELECT id FROM stripe_events ORDER BY",
+        old="SELECT event_ref FROM stripe_news_mark",
+        new="SELECT id FROM stripe_events ORDER BY created_at DESC, received_at DESC, id DESC LIMIT 1",
     ),
     Mutation(
         what="an operator pulls out and the manifest stays",

@@ -114,7 +114,7 @@ class Work:
     async def learn(self, event: StripeEvent) -> None:
         """An event is stored and worked on."""
         self.town.say(f"webhook: {event.type} {event.object_ref}")
-        await store_event(self.town.pool, event, polled=False)
+        await store_event(self.town.pool, event)
         await self.town.turns.begin("inbox", work_on_inbox(self.town.pool, gateway=self.town.gateway, at_once=1))
 
     async def poll(self) -> None:

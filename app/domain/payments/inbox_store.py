@@ -4,18 +4,16 @@ from app.core.database import Connection
 from app.domain.payments.gateway import StripeEvent
 
 
-async def store_stripe_event(conn: Connection, event: StripeEvent, *, polled: bool) -> bool:
+async def store_stripe_event(conn: Connection, event: StripeEvent) -> bool:
     """Puts an event in the inbox; False when it was there."""
     new = await conn.fetchval(
         """
-        INSERT INTO stripe_events (id, type, object_ref, created_at, polled) VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT (id) DO UPDATE SET polled = stripe_events.polled OR excluded.polled RETURNING xmax = 0
+        INSERT INTO stripe_events (id, type, object_ref, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING RETURNING true
         """,
         event.id,
         event.type,
         event.object_ref,
         event.created_at,
-        polled,
     )
     return bool(new)
 
@@ -42,9 +40,14 @@ async def settle_stripe_event(conn: Connection, event_id: str) -> None:
     await conn.execute("UPDATE stripe_events SET settled_at = busload_now() WHERE id = $1 AND settled_at IS NULL", event_id)
 
 
-async def newest_polled_event(conn: Connection) -> str | None:
-    """The newest event the poller has seen; it reads on from there. What webhooks brought does not move it."""
-    found: str | None = await conn.fetchval(
-        "SELECT id FROM stripe_events WHERE polled ORDER BY created_at DESC, received_at DESC, id DESC LIMIT 1"
-    )
+async def read_news_mark(conn: Connection) -> str | None:
+    """The event the poller reads on from; None before the first poll. What webhooks bring does not move it."""
+    found: str | None = await conn.fetchval("SELECT event_ref FROM stripe_news_mark")
     return found
+
+
+async def set_news_mark(conn: Connection, event_ref: str) -> None:
+    """The poller has stored every event of Stripe's list up to this one."""
+    await conn.execute(
+        "INSERT INTO stripe_news_mark (event_ref) VALUES ($1) ON CONFLICT (one) DO UPDATE SET event_ref = excluded.event_ref", event_ref
+    )

@@ -41,7 +41,7 @@ async def receive(
         raise WebhookSignatureInvalid(
             "The Stripe-Signature header is missing, wrong or older than 5 minutes. Check the endpoint's signing secret and your clock."
         ) from None
-    is_new = await store_event(pool, event, polled=False)
+    is_new = await store_event(pool, event)
     log.info("stripe_event.received", event_id=event.id, type=event.type, is_new=is_new)
     return Response({"received": True})
 

@@ -48,7 +48,7 @@ async def hear_of(service: Service, session: str, event_id: str) -> None:
             object_type="checkout.session",
             reference=None,
         )
-        await store_stripe_event(conn, event, polled=False)
+        await store_stripe_event(conn, event)
 
 
 async def test_a_held_pledge_counts_once_its_card_is_saved_and_not_before(service: Service) -> None:
@@ -203,7 +203,7 @@ async def test_news_of_card_pages_is_worked_on_before_news_of_charges(service: S
         now = await conn.fetchval("SELECT clock_timestamp()")
         for number, kind in enumerate(("payment_intent.succeeded", "payment_intent.succeeded", "checkout.session.completed")):
             event = StripeEvent(id=f"evt_{number}", type=kind, created_at=now, object_ref="x", object_type="x", reference=None)
-            await store_stripe_event(conn, event, polled=False)
+            await store_stripe_event(conn, event)
         first = (await list_open_stripe_events(conn, limit=1))[0]
     assert first == ("evt_2", "checkout.session.completed", "x")
 

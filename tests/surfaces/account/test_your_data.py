@@ -200,9 +200,9 @@ INSERT INTO sign_in_links (token_hash, email, browser_hash, expires_at) VALUES
     ('new', 'o@x.example', 'b', busload_now());
 INSERT INTO passkey_challenges VALUES ('old', 'b', NULL, busload_now() - interval '2 days'), ('new', 'b', NULL, busload_now());
 INSERT INTO rate_counters VALUES ('old', 'w', busload_now() - interval '2 days', 1), ('new', 'w', busload_now(), 1);
-INSERT INTO stripe_events (id, type, object_ref, created_at, polled, settled_at) VALUES
-    ('evt_old', 'x', 'y', busload_now() - interval '100 days', true, busload_now() - interval '100 days'),
-    ('evt_new', 'x', 'y', busload_now(), true, busload_now() - interval '100 days');
+INSERT INTO stripe_events (id, type, object_ref, created_at, settled_at) VALUES
+    ('evt_old', 'x', 'y', busload_now() - interval '100 days', busload_now() - interval '100 days'),
+    ('evt_new', 'x', 'y', busload_now(), busload_now());
 INSERT INTO mails (dedupe_key, recipient, template, data, sent_at) VALUES
     ('old', 'old-mail@x.example', 'x', '{"name": "Old"}', busload_now() - interval '200 days'),
     ('new', 'new-mail@x.example', 'x', '{"name": "New"}', busload_now() - interval '100 days');
