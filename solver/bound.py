@@ -7,9 +7,10 @@ Left out: wheelchairs, whole parties, that a party's two legs ride the same bus.
 
 import math
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,10 +117,11 @@ class Bound:
     def _crews(self) -> list[list[int]]:
         """Per class the numbers of drivers worth pricing: two only where rules or breaks could call for a second."""
         result = []
+        farthest = [p.farthest() for p in self.pricers]
         for k in range(len(self.instance.classes)):
             longest = sum(
-                int((p.pool.work - p.pool.dwell + p.closed.depot_secs[k, p.pool.last]).max(initial=0)) * int(self.factor)
-                for p in self.pricers
+                int((far + p.closed.depot_secs[k])[far >= 0].max(initial=0)) * int(self.factor)
+                for p, far in zip(self.pricers, farthest, strict=True)
             )
             free = longest <= min(self.rates.driving[k], self.rates.break_after[k])
             dwell = sum(int(p.pool.dwell.max(initial=0)) * int(self.factor) for p in self.pricers)
@@ -130,21 +132,23 @@ class Bound:
     def price(self, duals: Duals) -> tuple[list[Column], Floats]:
         """-> columns with negative reduced cost, and per class the least reduced cost (0 if none is negative)."""
         thresholds = self.thresholds(duals) if self.alike else None
-        worth = [pricer.worth(seats, thresholds) for pricer, seats in zip(self.pricers, duals.seats, strict=True)]
-        columns: list[Column] = []
         self._steepest = 1.0
         least = np.zeros(len(self.count))
-        for size in self.pricers[0].sizes:
-            rows: Ints | None = worth[0][size][0] if self.alike else None
-            values = [found[size][1] for found in worth]
-            if rows is not None and not len(rows):
-                continue
-            for k in np.flatnonzero((self.rates.seats == size) & (self.count > 0)).tolist():
-                for crew in self.modes[k]:
-                    best, made = self._price_class(k, crew, values, rows, float(duals.vehicles[k]))
-                    least[k] = min(least[k], best)
-                    columns += made
-        return columns, least
+        best: dict[tuple[int, int], list[tuple[float, Column]]] = defaultdict(list)
+        for part in self.pricers[0].stretches() if self.alike else [None]:
+            worth = [pricer.worth(seats, thresholds, part) for pricer, seats in zip(self.pricers, duals.seats, strict=True)]
+            for size in self.pricers[0].sizes:
+                rows: Ints | None = worth[0][size][0] if self.alike else None
+                values = [found[size][1] for found in worth]
+                if rows is not None and not len(rows):
+                    continue
+                for k in np.flatnonzero((self.rates.seats == size) & (self.count > 0)).tolist():
+                    for crew in self.modes[k]:
+                        low, made = self._price_class(k, crew, values, rows, float(duals.vehicles[k]))
+                        least[k] = min(least[k], low)
+                        best[k, crew] += made
+        most = PER_CLASS if self.alike else None
+        return [column for made in best.values() for _, column in sorted(made, key=itemgetter(0))[:most]], least
 
     def thresholds(self, duals: Duals) -> dict[int, Threshold]:
         """Per size the least any of its classes could ask for a path."""
@@ -166,12 +170,10 @@ class Bound:
         """
         thresholds = self.thresholds(duals)
         pricer, pool, found = self.pricers[0], self.pricers[0].pool, list[Column]()
-        for size, (hopeful, worth) in pricer.worth(duals.seats[0], thresholds).items():
+        for size, (rows, value) in self._hopeful(duals, thresholds).items():
             group = np.flatnonzero((self.rates.seats == size) & (self.count > 0))
-            if not len(hopeful) or not len(group):
+            if not len(rows) or not len(group):
                 continue
-            keep = best_by(pool.last[hopeful], thresholds[size].cost(pricer, hopeful) - worth, PATHS_PER_STOP)
-            rows, value = hopeful[keep], worth[keep]
             hire = np.stack([2 * self.leg_cost(0, k, 1, rows) for k in group.tolist()])
             hire += (self.rates.call_out[group] + self.rates.standby_minor[group])[:, None]
             hire = np.maximum(hire, self.rates.minimum[group][:, None])
@@ -182,6 +184,17 @@ class Bound:
                 if least[j] < -WORTHWHILE:
                     load = pricer.load_of(int(rows[j]), size)
                     found.append(Column(klass=int(group[choice[j]]), cost=float(hire[choice[j], j]), loads=(load, load)))
+        return found
+
+    def _hopeful(self, duals: Duals, thresholds: dict[int, Threshold]) -> dict[int, tuple[Ints, Floats]]:
+        """Per size and outermost stop the paths whose loads are worth most beside what any class asks, and these worths."""
+        pricer, last = self.pricers[0], self.pricers[0].pool.last
+        found = {size: (np.zeros(0, np.int64), np.zeros(0)) for size in pricer.sizes}
+        for part in pricer.stretches():
+            for size, (more, worth) in pricer.worth(duals.seats[0], thresholds, part).items():
+                rows, value = (np.concatenate(pair) for pair in zip(found[size], (more, worth), strict=True))
+                keep = best_by(last[rows], thresholds[size].cost(pricer, rows) - value, PATHS_PER_STOP)
+                found[size] = rows[keep], value[keep]
         return found
 
     def leg_cost(self, n: int, klass: int, crew: int, rows: Ints | None) -> Floats:
@@ -201,8 +214,10 @@ class Bound:
             self._cached[key] = cost
         return self._cached[key]
 
-    def _price_class(self, k: int, crew: int, values: list[Floats], rows: Ints | None, shared: float) -> tuple[float, list[Column]]:
-        """-> the least reduced cost of a class with so many drivers, and its best columns."""
+    def _price_class(
+        self, k: int, crew: int, values: list[Floats], rows: Ints | None, shared: float
+    ) -> tuple[float, list[tuple[float, Column]]]:
+        """-> the least reduced cost of a class with so many drivers, and its best columns with theirs."""
         rates, legs = self.rates, range(len(self.pricers))
         extra = float(rates.second_driver[k]) if crew == TWO else 0.0
         base, standby, floor = float(rates.call_out[k]), float(rates.standby_minor[k]), float(rates.minimum[k])
@@ -238,10 +253,10 @@ class Bound:
         made = []
         for price, gain, chosen in ways:
             hire = max(floor, price) + extra
-            if hire - gain - shared < -WORTHWHILE and price < FAR / 2:
+            if (reduced_cost := hire - gain - shared) < -WORTHWHILE and price < FAR / 2:
                 real = [None if j is None else j if rows is None else int(rows[j]) for j in chosen]
                 loads = [None if j is None else self.pricers[n].load_of(j, int(rates.seats[k])) for n, j in enumerate(real)]
-                made.append(Column(klass=k, cost=hire, loads=(loads[0], loads[0] if self.alike else loads[1])))
+                made.append((reduced_cost, Column(klass=k, cost=hire, loads=(loads[0], loads[0] if self.alike else loads[1]))))
         return best, made
 
     def lagrangian(self, duals: Duals, least: Floats) -> float:

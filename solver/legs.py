@@ -1,5 +1,6 @@
 """One leg of the bound's pricing: the worth of the best load on every path, and what every path costs a class."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ FAR = 1e15
 TWO = 2  # drivers
 NOTHING = 1e-9  # a dual below this is no reason to take anyone along
 CHUNK = 300_000
+STRETCH = 4 * CHUNK  # paths priced at a time: what is remembered of each takes some 100 bytes
 EVERY = 1 << 40  # seats: a bus so large that no set of stops is left out for want of room
 
 
@@ -68,22 +70,34 @@ class LegPricer:
         self._duals = np.zeros(len(needs))
         self.bonus: dict[int, Floats] | None = None  # per size and path what calling at its stops is worth, whoever boards
 
+    def farthest(self) -> Ints:
+        """The longest driving of any path by its outermost stop, -1 where none ends."""
+        result = np.full(len(self.needs), -1, np.int64)
+        np.maximum.at(result, self.pool.last, self.pool.work - self.pool.dwell)
+        return result
+
     def empty_cost(self, crew: int) -> Floats:
         """The leg driven empty, per class."""
         secs, metres = self.closed.depot_secs[:, 0], self.closed.depot_metres[:, 0]
         pause = np.maximum(0, -(-secs // self.rates.break_after) - 1) * self.rates.break_s if crew == 1 else 0
         return np.asarray(self.rates.per_km * metres / 1000 + self.rates.per_h * (secs + pause) / 3600, np.float64)
 
-    def worth(self, duals: Floats, thresholds: dict[int, Threshold] | None) -> dict[int, tuple[Ints, Floats]]:
-        """Per bus size the paths worth a look and what their best load is worth: dearest seats first until the bus is full.
+    def stretches(self) -> Iterator[slice]:
+        """The paths in parts that memory holds what pricing needs of."""
+        for start in range(0, max(1, len(self.pool)), STRETCH):
+            yield slice(start, min(len(self.pool), start + STRETCH))
+
+    def worth(self, duals: Floats, thresholds: dict[int, Threshold] | None, part: slice | None = None) -> dict[int, tuple[Ints, Floats]]:
+        """Per bus size the paths (of a part) worth a look and what their best load is worth: dearest seats first until the bus is full.
 
         Without thresholds every path is. Goes through the paths in chunks, so that only what is worth a look is kept.
         """
         self._duals = duals
         waiting = np.where(duals > NOTHING, self.needs, 0.0)
         found: dict[int, list[tuple[Ints, Floats]]] = {size: [(np.zeros(0, np.int64), np.zeros(0))] for size in self.sizes}
-        for start in range(0, len(self.pool), CHUNK):
-            piece = slice(start, start + CHUNK)
+        begin, end = (0, len(self.pool)) if part is None else (part.start, part.stop)
+        for start in range(begin, end, CHUNK):
+            piece = slice(start, min(end, start + CHUNK))
             stops = self.pool.stops[piece]
             worth = duals[stops]
             order = np.argsort(-worth, axis=1, kind="stable")

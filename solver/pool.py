@@ -4,7 +4,9 @@ Travel is replaced by its metric closure (leaving out a stop then never costs mo
 stop) one entry keeps the least time and the least distance of any order, be they of different orders.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,8 @@ from numpy.typing import NDArray
 from solver.instance import Instance, Ints
 
 CELLS = 2_000_000  # of one working table: 16 MB each
+SMALL = 2**28  # seconds and metres of whole paths below this may be added and doubled as 32-bit numbers
+Figures = NDArray[np.signedinteger[Any]]
 
 
 class TooManyPaths(Exception):
@@ -20,12 +24,15 @@ class TooManyPaths(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class PathPool:
-    """Paths over stops 1..n: `stops` is path x place in the path, 0 where the path is shorter."""
+    """Paths over stops 1..n: `stops` is path x place in the path, 0 where the path is shorter.
+
+    Seconds and metres are 32-bit numbers where these hold whatever is made of them: there may be millions of paths.
+    """
 
     stops: NDArray[np.int16]
-    work: Ints  # driving and dwell up to and including the outermost stop
-    dwell: Ints
-    metres: Ints
+    work: Figures  # driving and dwell up to and including the outermost stop
+    dwell: Figures
+    metres: Figures
     last: NDArray[np.int16]
     whole: bool = True
 
@@ -64,10 +71,12 @@ def closed_side(instance: Instance, leg: int) -> Closed:
 
 @dataclass(frozen=True)
 class _Level:
+    """Paths of one length, those over the same set of stops side by side."""
+
     stops: NDArray[np.int16]
-    ride: Ints
-    metres: Ints
-    key: Ints
+    ride: Figures
+    metres: Figures
+    key: Ints  # of the set
     seats: Ints
     largest: Ints
 
@@ -103,8 +112,17 @@ def enumerate_paths(instance: Instance, closed: Closed, seats: Ints, room: int, 
     dwell, limit = np.array(instance.dwell, np.int64), np.array(instance.max_ride, np.int64)
     first = np.flatnonzero((seats > 0) & (closed.secs[0] <= limit))
     first = first[first > 0]
-    level = _Level(first.astype(np.int16)[:, None], closed.secs[0, first], closed.metres[0, first], keys[first], seats[first], seats[first])
-    levels, count = [level], len(first)
+    longest = (instance.max_stops + 1) * max(int(table.max(initial=0)) for table in (closed.secs + dwell[None, :], closed.metres))
+    size: np.dtype[np.signedinteger[Any]] = np.dtype(np.int32 if longest < SMALL else np.int64)
+    level = _Level(
+        first.astype(np.int16)[:, None],
+        closed.secs[0, first].astype(size),
+        closed.metres[0, first].astype(size),
+        keys[first],
+        seats[first],
+        seats[first],
+    )
+    levels, count = [(level.stops, level.ride, level.metres)], len(first)
     whole = True
     while len(level.ride) and level.stops.shape[1] < instance.max_stops:
         try:
@@ -114,31 +132,35 @@ def enumerate_paths(instance: Instance, closed: Closed, seats: Ints, room: int, 
                 raise
             whole = False
             break
-        levels.append(level)
+        levels.append((level.stops, level.ride, level.metres))
         count += len(level.ride)
-    width = max(1, levels[-1].stops.shape[1])
-    padded = [np.pad(x.stops, ((0, 0), (0, width - x.stops.shape[1]))) for x in levels]
-    stops = np.concatenate(padded)
-    last = np.concatenate([x.stops[:, -1] for x in levels])
-    dwells = dwell[stops].sum(1)
+    del level
+    stops = np.zeros((count, max(1, levels[-1][0].shape[1])), np.int16)
+    last, start = np.zeros(count, np.int16), 0
+    for some, _, _ in levels:
+        stops[start : start + len(some), : some.shape[1]] = some
+        last[start : start + len(some)] = some[:, -1]
+        start += len(some)
+    stay = dwell.astype(size)
+    work: Figures = np.concatenate([ride for _, ride, _ in levels]) + stay[last]
+    dwells: Figures = np.zeros(count, size)
+    for place in range(stops.shape[1]):
+        dwells += stay[stops[:, place]]
     return PathPool(
-        stops=stops,
-        work=np.concatenate([x.ride for x in levels]) + dwell[last],
-        dwell=dwells,
-        metres=np.concatenate([x.metres for x in levels]),
-        last=last,
-        whole=whole,
+        stops=stops, work=work, dwell=dwells, metres=np.concatenate([metres for _, _, metres in levels]), last=last, whole=whole
     )
 
 
 def _grown(level: _Level, closed: Closed, seats: Ints, room: int, tables: tuple[Ints, Ints, Ints], most: int) -> _Level:
-    """All paths one stop longer, one entry per (set, outermost stop)."""
+    """All paths one stop longer, one entry per (set, outermost stop).
+
+    Those that end in the same set and stop come from paths over the same set, which lie side by side.
+    """
     dwell, limit, keys = tables
-    parts: list[tuple[Ints, ...]] = []
+    size = level.ride.dtype
+    parts: list[tuple[Figures, ...]] = []
     found = 0
-    chunk = max(1, CELLS // len(seats))
-    for start in range(0, len(level.ride), chunk):
-        piece = slice(start, start + chunk)
+    for piece in _pieces(level.key, max(1, CELLS // len(seats))):
         stops, last = level.stops[piece], level.stops[piece, -1]
         ride = level.ride[piece, None] + dwell[last][:, None] + closed.secs[last]
         largest = np.maximum(level.largest[piece, None], seats[None, :])
@@ -148,21 +170,41 @@ def _grown(level: _Level, closed: Closed, seats: Ints, room: int, tables: tuple[
         for place in range(stops.shape[1]):
             fits[np.arange(len(stops)), stops[:, place]] = False
         i, s = np.nonzero(fits)
-        found += len(i)
-        if found > 6 * most + 1000:
-            raise TooManyPaths
+        if not len(i):
+            continue
         metres = level.metres[piece][i] + closed.metres[last[i], s]
+        rides, same = ride[i, s], (level.key[piece][i] ^ keys[s]) * 31 + s * 1_000_003
+        order = np.lexsort((rides, same))
+        starts = np.flatnonzero(np.concatenate([[True], np.diff(same[order]) != 0]))
+        pick = order[starts]
+        least = np.minimum.reduceat(metres[order], starts)
+        i, s = i[pick], s[pick]
+        found += len(i)
+        if found > most:
+            raise TooManyPaths
         parts.append(
-            (np.column_stack([stops[i], s.astype(np.int16)]), ride[i, s], metres, level.key[piece][i] ^ keys[s], total[i, s], largest[i, s])
+            (
+                np.column_stack([stops[i], s.astype(np.int16)]),
+                rides[pick].astype(size),
+                least.astype(size),
+                level.key[piece][i] ^ keys[s],
+                total[i, s],
+                largest[i, s],
+            )
         )
-    stops, ride, metres, key, total, largest = (np.concatenate([part[n] for part in parts]) for n in range(6))
-    if not len(ride):
-        return _Level(stops.astype(np.int16), ride, metres, key, total, largest)
-    same = key * 31 + stops[:, -1].astype(np.int64) * 1_000_003
-    order = np.lexsort((ride, same))
-    starts = np.flatnonzero(np.concatenate([[True], np.diff(same[order]) != 0]))
-    pick = order[starts]
-    if len(pick) > most:
-        raise TooManyPaths
-    least = np.minimum.reduceat(metres[order], starts)
-    return _Level(stops[pick].astype(np.int16), ride[pick], least, key[pick], total[pick], largest[pick])
+    if not parts:
+        none = np.zeros(0, np.int64)
+        return _Level(np.zeros((0, level.stops.shape[1] + 1), np.int16), none.astype(size), none.astype(size), none, none, none)
+    order = np.argsort(np.concatenate([part[3] for part in parts]), kind="stable")
+    stops, rides, least, key, total, largest = (np.concatenate([part[n] for part in parts])[order] for n in range(6))
+    return _Level(stops, rides, least, key, total, largest)
+
+
+def _pieces(key: Ints, length: int) -> Iterator[slice]:
+    """Slices of about so many entries, none of which parts entries of the same key."""
+    ends = np.append(np.flatnonzero(np.diff(key)) + 1, len(key)) if len(key) else np.zeros(0, np.int64)
+    start = 0
+    while start < len(key):
+        end = int(ends[min(len(ends) - 1, int(np.searchsorted(ends, start + length)))])
+        yield slice(start, end)
+        start = end

@@ -1,19 +1,21 @@
 """One solver on one problem file in a process of its own: `python -m tests.bench.solver_rivals WHO problem.json SECONDS plan.json CORES`.
 
 WHO is busload, ortools (plain routing: PATH_CHEAPEST_ARC and guided local search), pyvrp, or one of the last two with `-sectors`
-(two_phase.py); rival_vroom.py adds VROOM. They get boarding groups of at most 16 seats, on which they are exact for plain problems.
-Prints one JSON object: cost, gap, bound, status, persons, seconds, seconds to the first plan, peak memory of all processes together
-in MB, faults by the independent checker.
+or `-full` (two_phase.py); rival_vroom.py adds VROOM. They get boarding groups of at most 16 seats, on which they are exact for
+plain problems. Prints one JSON object: cost, gap, bound, status, persons, seconds, seconds to the first plan, the most memory all
+processes held together in MB, faults by the independent checker.
 """
 
+import contextlib
 import json
-import resource
 import sys
+import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pyvrp
 from pyvrp.stop import MaxRuntime
 
@@ -23,7 +25,7 @@ from solver.draft import Draft, Duty, make_duty, needed_stops
 from solver.instance import Instance, Ints
 from solver.routing import Group, boarding_groups, route, whole_fleet
 from solver.writing import write_plan
-from tests.bench.two_phase import Answer, answer_in_parts
+from tests.bench.two_phase import Answer, answer_after_full_buses, answer_in_parts
 
 
 def by_ortools(gate: Gate, seconds: float) -> Draft:
@@ -106,27 +108,63 @@ def draft_of(gate: Gate, routes: Iterable[tuple[int, list[Group]]]) -> Draft:
     return admit(gate, duties, [party for party in range(len(instance.riders)) if party not in seated])
 
 
+LOOK_EVERY_S = 0.05
+
+
+class Footprint:
+    """What this process and all it has started hold in memory at the same time, at most; what they share counts once."""
+
+    def __init__(self) -> None:
+        self.most = 0  # bytes
+        self._process, self._done = psutil.Process(), threading.Event()
+
+    def look(self) -> None:
+        held = []
+        for process in (self._process, *self._process.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):  # it has just ended
+                held.append(process.memory_info())
+        self.most = max(self.most, sum(one.rss - one.shared for one in held) + max(one.shared for one in held))
+
+    def _watch(self) -> None:
+        while not self._done.wait(LOOK_EVERY_S):
+            self.look()
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Looks many times a second while the context lasts."""
+        watcher = threading.Thread(target=self._watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            self._done.set()
+            watcher.join()
+            self.look()
+
+
 RIVALS: dict[str, Answer] = {"ortools": by_ortools, "pyvrp": by_pyvrp}
 
 
 def run(who: str, source: Path, seconds: float, out: Path, threads: int, rivals: Mapping[str, Answer]) -> dict[str, object]:
     """Solves, checks and measures."""
     problem = solver.load_problem(source)
-    started = time.monotonic()
+    started, footprint = time.monotonic(), Footprint()
     first_s: float | None = None
-    if who == "busload":
-        result = solver.solve(problem, solver.TimeLimit(seconds), seed=1, threads=threads)
-        plan, first_s = result.plan, result.history[0].seconds
-    elif who.endswith("-sectors"):
-        plan = answer_in_parts(rivals[who.removesuffix("-sectors")], problem, seconds, threads)
-    else:
-        gate = Gate(Instance(problem))
-        draft = rivals[who](gate, seconds)
-        plan = write_plan(gate, draft, bound=None, optimal=False, seconds=0.0)
+    with footprint.watched():
+        if who == "busload":
+            result = solver.solve(problem, solver.TimeLimit(seconds), seed=1, threads=threads)
+            plan, first_s = result.plan, result.history[0].seconds
+        elif who.endswith("-sectors"):
+            plan = answer_in_parts(rivals[who.removesuffix("-sectors")], problem, seconds, threads)
+        elif who.endswith("-full"):
+            plan = answer_after_full_buses(rivals[who.removesuffix("-full")], problem, seconds)
+        else:
+            gate = Gate(Instance(problem))
+            draft = rivals[who](gate, seconds)
+            plan = write_plan(gate, draft, bound=None, optimal=False, seconds=0.0)
     took = time.monotonic() - started
     out.write_bytes(solver.encode_plan(plan))
     persons = {party.id: party.persons for party in problem.parties}
-    own, children = (resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return {
         "cost": plan.cost_minor,
         "bound": plan.bound_minor,
@@ -135,7 +173,7 @@ def run(who: str, source: Path, seconds: float, out: Path, threads: int, rivals:
         "persons": sum(persons[party] for party in plan.served_parties),
         "seconds": round(took, 2),
         "first_plan_s": first_s,
-        "memory_mb": round(own + threads * children if who == "busload" else own),
+        "memory_mb": round(footprint.most / 1e6),
         "faults": len(solver.check_plan(problem, plan)),
     }
 
