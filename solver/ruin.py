@@ -27,6 +27,7 @@ NEAR = 0.2  # of what a duty costs: routes of tries that lose no more are rememb
 AGAIN = 0.2  # of the first temperature, in later slices
 MILD, MILD_AGAIN = 0.03, 0.6  # the same two for a draft that exact neighbourhoods have been at
 SHRINK = 0.5  # how often a route that has lost stops gives its vehicle back for the cheapest that will do
+SPLIT, MERGE = 0.4, 0.5  # how often one of those taken off is shared out over two routes, and parts of one stop ride together again
 PERSON_PRICE = 3.0  # times what a person costs on average: leaving one behind
 NOTES_EVERY = 64
 PER_ITERATION = 20  # removals counted as one neighbourhood
@@ -42,7 +43,7 @@ class Ruin:
         self.gate, self.instance = gate, gate.instance
         self.roads = Roads(self.instance)
         self.rng = random.Random(0)  # noqa: S311 - a search, no secret
-        self.person = 0.0
+        self.person, self.mild = 0.0, False
         self.changed: list[Route] = []  # by the last removal
         self.seen = Seen(self.roads)
         self.runs = 0
@@ -58,7 +59,7 @@ class Ruin:
         on_better: Callable[[Draft], None] | None = None,
     ) -> tuple[Draft, int]:
         """-> the best draft of a slice, and how many neighbourhoods it counts for."""
-        self.rng = random.Random(piece.seed)  # noqa: S311 - as above
+        self.rng, self.mild = random.Random(piece.seed), mild  # noqa: S311 - as above
         most = None if piece.iterations is None else piece.iterations * PER_ITERATION
         started, until = time.monotonic(), None if piece.seconds is None else time.monotonic() + piece.seconds
         kept, (routes, left) = draft.duties[:fixed], self.apart(draft, fixed)
@@ -133,7 +134,7 @@ class Ruin:
         for i, units in touched.items():
             self.reduce(now, i, units, spare)
         out = list[Unit]()
-        for unit in self.in_order([*taken, *left]):
+        for unit in self.in_order([*(self.regrouped(taken, now) if self.mild else taken), *left]):
             if not self.put(now, unit, spare, marks):
                 out.append(unit)
         self.changed = []
@@ -155,6 +156,26 @@ class Ruin:
                 route = self.roads.route(klass, units) if hire < NEVER and klass != route.klass else route
             spare[route.klass] -= 1
         now[i] = route
+
+    def regrouped(self, taken: list[Unit], now: list[Route]) -> list[Unit]:
+        """The same people, now and then in other units: parts of a stop as one, or one in two, of which the first fills a route."""
+        rng, roads = self.rng, self.roads
+        stops: dict[int, list[Unit]] = {}
+        for unit in taken:
+            stops.setdefault(unit.stop, []).append(unit)
+        if len(stops) < len(taken):
+            for stop, parts in stops.items():
+                if len(parts) > 1 and rng.random() < MERGE:
+                    stops[stop] = roads.joined(parts)
+        units = [unit for parts in stops.values() for unit in parts]
+        if not units or rng.random() >= SPLIT:
+            return units
+        chosen = units[rng.randrange(len(units))]
+        foes, seats = roads.foes[chosen.stop], roads.seats
+        open_seats = [seats[route.klass] - route.seats for route in now if route.units and not route.called & foes]
+        rooms = [room for room in open_seats if 0 < room < chosen.seats]
+        parts = roads.parted(chosen, rng.choice(rooms)) if rooms else [chosen]
+        return [*(unit for unit in units if unit is not chosen), *parts]
 
     def in_order(self, units: list[Unit]) -> list[Unit]:
         """Whom to put back first: at random, the largest, the farthest or the nearest."""

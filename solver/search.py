@@ -20,7 +20,7 @@ from solver.rounds import Rounds
 from solver.stopping import SearchState, Stop
 from solver.writing import gap_of, write_plan
 
-GRACE_S = 0.3  # how long before the limit the search stops handing out work
+GRACE_S, GRACE_S_PER_PARTY = 0.05, 0.0001  # how long before the limit the search stops: children end, the plan is written
 SHOW_EVERY_S = 1.0
 
 
@@ -39,6 +39,7 @@ class Search:
         threads: int = 1,
     ) -> None:
         self.started = time.monotonic()
+        self.grace_s = min(0.3, GRACE_S + GRACE_S_PER_PARTY * len(problem.parties))
         self.problem, self.stop, self.seed, self.threads = problem, stop, seed, max(1, threads)
         self.on_progress, self.on_plan, self.cancel = on_progress, on_plan, cancel
         self.shown, self.show_from_s = Draft((), ()), 0.0
@@ -116,7 +117,7 @@ class Search:
         if self.optimal or (self.cancel is not None and self.cancel()):
             return True
         state = SearchState(
-            seconds=self.seconds() + GRACE_S,
+            seconds=self.seconds() + self.grace_s,
             iterations=self.iterations,
             cost_minor=self.best.cost,
             gap=gap_of(self.best.cost, self.bound),
@@ -127,7 +128,7 @@ class Search:
 
     def remaining_s(self) -> float:
         limit = self.stop.time_limit_s
-        return 10.0**9 if limit is None else limit - GRACE_S - self.seconds()
+        return 10.0**9 if limit is None else limit - self.grace_s - self.seconds()
 
     def rank(self, draft: Draft) -> tuple[int, int]:
         """Smaller is better: persons left behind, then cost and what changes to a published plan are taken to cost."""

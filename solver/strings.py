@@ -17,6 +17,7 @@ from solver.pricing import NEVER, Order, paths_of, price_many
 MOST_KIN = 8  # classes of one depot a route may change into while it is filled
 MOST_SHAPES = 8  # tables of weighed lengths
 NOT_HERE = -1e15  # weighed length of an arc nobody may be put into: between two units of a stop
+MOST_UNITS = 4_000  # each is a bit in the sets of all routes: with more, none is parted or joined any more
 MOST_HIRES = 60_000  # figures remembered, over all orders
 
 
@@ -118,6 +119,24 @@ class Roads:
             (seats, wheels), _ = loads(self.instance, key)
             self._units[key] = Unit(len(self._units), self.instance.riders[key[0]].stop, key, seats, wheels, seats + wheels)
         return self._units[key]
+
+    def joined(self, parts: list[Unit]) -> list[Unit]:
+        """Units of one stop as one, if the largest bus has the seats."""
+        if sum([part.seats for part in parts]) > max(self.seats) or len(self._units) >= MOST_UNITS:
+            return parts
+        return [self.unit([party for part in parts for party in part.parties])]
+
+    def parted(self, unit: Unit, room: int) -> list[Unit]:
+        """A unit as two, the first of which takes so many seats at most, its largest parties first; as it is where that leaves nobody."""
+        first, riders = list[int](), self.instance.riders
+        for party in sorted(unit.parties, key=lambda party: -riders[party].seats):
+            if riders[party].seats <= room:
+                room -= riders[party].seats
+                first.append(party)
+        rest = set(unit.parties).difference(first)
+        if not first or not rest or len(self._units) >= MOST_UNITS:
+            return [unit]
+        return [self.unit(first), self.unit(sorted(rest))]
 
     def unit_of(self, parties: Sequence[int]) -> Unit | None:
         """The unit of exactly these parties, if they ever were one."""

@@ -7,19 +7,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import solver
+import solver.ruin as ruin_module
 from solver.admit import Gate
 from solver.bound import Duals
 from solver.children import Slice
+from solver.draft import Draft, Duty, make_duty
 from solver.improve import Improver
 from solver.instance import Instance
 from solver.many import many_stops
 from solver.partition import Seen
 from solver.ruin import Ruin
 from solver.start import greedy_draft
+from solver.strings import Roads
 from solver.tours import Tours
 from solver.writing import write_plan
 from tests.bench.event_generator import event_problem
 from tests.bench.hfvrp.instances import INSTANCES, best_known_minor, hfvrp_problem
+from tests.solver.events import event
 from tests.solver.test_optimal import even, proven
 
 
@@ -141,3 +145,59 @@ def test_strings_taken_off_between_exact_neighbourhoods_keep_every_promise_and_r
     assert ends[0] == ends[1]
     assert ends[0].rank(instance) < first.rank(instance)
     assert solver.check_plan(instance.problem, write_plan(gate, ends[0], bound=0, optimal=False, seconds=0.0)) == []
+
+
+def three_stops_two_buses() -> Instance:
+    """Thirty people at one stop and twenty each at two others: two buses of 35 do, but only if one stop is shared out."""
+    root = event(3, stops=3, vehicles=3, full=False)
+    for stop in root["stops"]:
+        stop["max_ride_s"] = 10**5
+    for vehicle in root["vehicles"]:
+        vehicle["seats"] = 35
+    root["parties"] = [
+        {"id": f"p{stop}-{n}", "stop": f"s{stop}", "seats": 1, "wheelchairs": 0, "legs": ["outbound", "return"]}
+        for stop, people in ((1, 30), (2, 20), (3, 20))
+        for n in range(people)
+    ]
+    return Instance(solver.parse_problem(root))
+
+
+@pytest.mark.parametrize(("share", "duties"), [(ruin_module.SPLIT, 2), (0.0, 3)])
+def test_strings_share_a_stop_out_where_that_saves_a_bus(monkeypatch: pytest.MonkeyPatch, share: float, duties: int) -> None:
+    monkeypatch.setattr(ruin_module, "SPLIT", share)
+    instance = three_stops_two_buses()
+    gate, at = Gate(instance), {1: range(30), 2: range(30, 50), 3: range(50, 70)}
+    made = [make_duty(instance, n % len(instance.classes), (stop,), (stop,), list(riders)) for n, (stop, riders) in enumerate(at.items())]
+    first = Draft(tuple(duty for duty in made if isinstance(duty, Duty)))
+    draft, _ = Ruin(gate).run(first, Slice(seconds=None, iterations=60, seed=1), count=instance.rates.count, fixed=0, mild=True)
+    assert len(draft.duties) == duties
+    assert draft.left == ()
+    assert solver.check_plan(instance.problem, write_plan(gate, draft, bound=0, optimal=False, seconds=0.0)) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(room=st.integers(1, 40), people=st.lists(st.integers(1, 6), min_size=1, max_size=12))
+def test_a_unit_parted_and_joined_holds_the_same_people(room: int, people: list[int]) -> None:
+    root = event(3, stops=1, vehicles=1, full=False)
+    root["vehicles"][0]["seats"] = 80
+    root["parties"] = [
+        {"id": f"p{n}", "stop": "s1", "seats": seats, "wheelchairs": 0, "legs": ["outbound", "return"]} for n, seats in enumerate(people)
+    ]
+    roads = Roads(Instance(solver.parse_problem(root)))
+    whole = roads.unit(range(len(people)))
+    parts = roads.parted(whole, room)
+    assert sorted(party for part in parts for party in part.parties) == list(range(len(people)))
+    if len(parts) > 1:
+        assert parts[0].seats <= room
+        assert roads.joined(parts) == [whole]
+    else:
+        assert parts == [whole]
+        assert sum(people) <= room or min(people) > room
+
+
+def test_many_units_are_parted_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    roads = Roads(three_stops_two_buses())
+    monkeypatch.setattr("solver.strings.MOST_UNITS", 3)
+    whole = roads.unit(range(20))
+    assert len(roads.parted(whole, 5)) == 2
+    assert roads.parted(whole, 6) == [whole]
