@@ -40,14 +40,16 @@ class Row:
     scale: str
     seconds: float
     cores: int = 1
-    sectors: bool = False  # the rivals get sectors of the problem
+    phases: str = ""  # how the rivals take the problem in two phases (two_phase.py)
     seeds: int | None = None  # so many of those asked for
     rivals: tuple[str, ...] = tuple(RIVALS)
     public: int | None = None  # the number of a public problem
     bars: dict[str, float]
 
 
+DONE: dict[tuple[str, Path, float, int], dict[str, Any]] = {}
 ALWAYS = {"late_s": 1.0, "faults": 0.0, "fewer_people": 0.0}
+LARGE = {"gap": 0.04, "memory_mb": 1500, "first_plan_s": 2.0}
 ROWS = {
     "S2": Row(scale="S", seconds=2, bars={"ortools": 1.0, "pyvrp": 1.0}),
     "S": Row(scale="S", seconds=5, bars={"gap": 0.12, "ortools": 1.0, "pyvrp": 1.0}),
@@ -55,14 +57,8 @@ ROWS = {
     "M": Row(scale="M", seconds=10, bars={"gap": 0.085, "ortools": 0.96, "pyvrp": 0.97, "memory_mb": 300}),
     "M60": Row(scale="M", seconds=60, bars={"gap": 0.055, "ortools": 0.94, "pyvrp": 0.99, "memory_mb": 300}),
     "C": Row(scale="C", seconds=10, bars={"ortools": 1.0}),
-    "L": Row(
-        scale="L",
-        seconds=300,
-        cores=2,
-        sectors=True,
-        seeds=1,
-        bars={"gap": 0.04, "ortools": 0.84, "pyvrp": 0.97, "memory_mb": 1500, "first_plan_s": 2.0},
-    ),
+    "L": Row(scale="L", seconds=300, cores=2, phases="-sectors", seeds=1, bars=LARGE | {"ortools": 0.84, "pyvrp": 0.97}),
+    "LB": Row(scale="L", seconds=300, cores=2, phases="-full", seeds=1, bars=LARGE | {"ortools": 0.84, "pyvrp": 0.97}),
     "SF": Row(scale="SF", seconds=5, rivals=(), bars={}),
     "TF": Row(scale="TF", seconds=10, rivals=(), bars={}),
     "MF": Row(scale="MF", seconds=10, rivals=(), bars={}),
@@ -71,7 +67,10 @@ ROWS = {
 
 
 def one(who: str, problem: Path, seconds: float, cores: int) -> dict[str, Any]:
-    """One run in a process of its own, pinned to so many cores."""
+    """One run in a process of its own, pinned to so many cores; ours on the same problem serves all rows that ask for it."""
+    key = who, problem, seconds, cores
+    if key in DONE:
+        return DONE[key]
     with tempfile.NamedTemporaryFile(suffix=".json") as plan:
         module = "tests.bench.rival_vroom" if who.startswith("vroom") else "tests.bench.solver_rivals"
         command = [sys.executable, "-m", module, who, str(problem), str(seconds), plan.name, str(cores)]
@@ -80,6 +79,7 @@ def one(who: str, problem: Path, seconds: float, cores: int) -> dict[str, Any]:
             command, cwd=ROOT, check=True, capture_output=True, text=True, preexec_fn=lambda: os.sched_setaffinity(0, allowed)
         )
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    DONE[key] = answer
     return answer
 
 
@@ -104,7 +104,7 @@ def compare(told: Row, problem: Path, seconds: float) -> dict[str, float]:
         "fewer_people": 0,
     }
     for rival in told.rivals:
-        theirs = one(f"{rival}-sectors" if told.sectors else rival, problem, seconds, told.cores)
+        theirs = one(f"{rival}{told.phases}", problem, seconds, told.cores)
         row[rival] = ours["cost"] / theirs["cost"] if theirs["persons"] <= ours["persons"] else math.inf
         row["fewer_people"] = max(row["fewer_people"], theirs["persons"] - ours["persons"])
     if told.public is not None:

@@ -8,8 +8,9 @@ from tests.bench.benchmarks_page import table, where_and_when
 RIVALS = {"ortools": "OR-Tools", "pyvrp": "PyVRP", "vroom": "VROOM"}
 HEAD = ("row", "problems", "seconds", *(f"/ {name}" for name in RIVALS.values()), "/ best known", "people served", "proven gap", "optimal")
 WORDS = """
-Problems of tests/bench/event_generator.py; each run on one core (L: two, the rivals by sectors). Ratios are our cost over theirs
-(geometric mean); a dash: left out; inf: they serve more people. Every plan is recomputed by the independent checker.
+Problems of tests/bench/event_generator.py; each run on one core. L: two cores, the rivals in two phases, by sectors (L) or after full
+buses (LB: stops that fill a bus get their own first, the rival routes everybody else); ours is the same run. Ratios are our cost over
+theirs (geometric mean); a dash: left out; inf: they serve more people. Every plan is recomputed by the independent checker.
 VROOM explores at its highest level and stops by itself, mostly long before its budget is over.
 C is collection by small buses with up to 40 stops. SF, TF and MF are S, T and M with every rule in play: one-way riders, minimum
 hires, second drivers, breaks, riders' minutes, uneven directions. OR-Tools routing, PyVRP and VROOM are left out there by name: none

@@ -1,10 +1,15 @@
-"""Large problems for solvers that cannot take them whole: sectors around the venue first, then each sector on its own.
+"""Large problems for solvers that cannot take them whole, in two phases, of either kind.
 
-Sectors hold about as many boarding groups each; a vehicle goes to the nearest sector that has not its share of seats yet.
-Each of `cores` processes works off its sectors, with an equal part of the time for each.
+Sectors: around the venue first, then each sector on its own. Sectors hold about as many boarding groups each; a vehicle goes to the nearest
+sector that has not its share of seats yet. Each of `cores` processes works off its sectors, with an equal part of the time for each.
+
+Full buses: stops that fill a bus get full buses of their own first, the farthest stop first, each time of the class that costs
+least a seat; then the rival routes everybody else on the vehicles left, as one problem, with all the time.
 """
 
 import math
+import time
+from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 
@@ -12,13 +17,14 @@ import msgspec
 import numpy as np
 
 from solver.admit import Gate
-from solver.draft import Draft
+from solver.draft import Draft, Duty, make_duty
 from solver.instance import Instance
 from solver.plan import Plan
 from solver.problem import Depot, Problem, Stop
 from solver.writing import write_plan
 
 PARTIES_PER_SECTOR = 2_500  # about 250 boarding groups
+LEAST_FULL = 40  # seats: fewer people of a stop are routed
 Answer = Callable[[Gate, float], Draft]
 
 
@@ -45,6 +51,61 @@ def sectors_of(problem: Problem) -> list[Problem]:
     ]
 
 
+def filled(instance: Instance, waiting: list[int], seats: int, places: int) -> list[int]:
+    """Parties of a stop that fill so many seats, the largest first; they may leave a seat or two."""
+    aboard, wheels, taken = 0, 0, []
+    for party in sorted(waiting, key=lambda p: (-instance.riders[p].wheels, -instance.riders[p].seats, p)):
+        riders = instance.riders[party]
+        if aboard + riders.seats <= seats and wheels + riders.wheels <= places:
+            aboard, wheels = aboard + riders.seats, wheels + riders.wheels
+            taken.append(party)
+    return taken
+
+
+def full_buses(gate: Gate) -> Draft:
+    """Duties of one stop each, as many as its people fill. For plain problems: both legs alike, everybody rides both."""
+    instance = gate.instance
+    free = [klass.count for klass in instance.classes]
+    duties, left = list[Duty](), list[int]()
+    at: dict[int, list[int]] = defaultdict(list)
+    for party, riders in enumerate(instance.riders):
+        at[riders.stop].append(party)
+    for stop in sorted(at, key=lambda s: -int(instance.sides[1].secs[0, s])):
+        waiting = at[stop]
+        alone = {k: made for k in range(len(free)) if not isinstance(made := make_duty(instance, k, (stop,), (stop,), []), str)}
+        while True:
+            people = sum(instance.riders[party].seats for party in waiting)
+            able = [k for k in alone if free[k] and instance.classes[k].seats <= people]
+            if people < LEAST_FULL or not able:
+                break
+            best = min(able, key=lambda k: alone[k].cost / instance.classes[k].seats)
+            aboard = filled(instance, waiting, instance.classes[best].seats, instance.classes[best].places)
+            made = make_duty(instance, best, (stop,), (stop,), aboard)
+            if isinstance(made, str):
+                break
+            duties.append(made)
+            free[best] -= 1
+            taken = set(aboard)
+            waiting = [party for party in waiting if party not in taken]
+        left += waiting
+    return Draft(tuple(duties), tuple(sorted(left)))
+
+
+def answer_after_full_buses(answer: Answer, problem: Problem, seconds: float) -> Plan:
+    """Full buses, and the rival's plan of everybody else, as one."""
+    started = time.monotonic()
+    gate = Gate(Instance(problem))
+    full = write_plan(gate, full_buses(gate), bound=None, optimal=False, seconds=seconds)
+    busy, seated = {duty.vehicle for duty in full.duties}, {party for duty in full.duties for party in duty.parties}
+    rest = msgspec.structs.replace(
+        problem,
+        parties=tuple(party for party in problem.parties if party.id not in seated),
+        vehicles=tuple(vehicle for vehicle in problem.vehicles if vehicle.id not in busy),
+    )
+    others = answer_part(answer, rest, seconds - (time.monotonic() - started))
+    return joined([msgspec.structs.replace(full, unserved=()), others])
+
+
 def answer_part(answer: Answer, part: Problem, seconds: float) -> Plan:
     """One sector's plan."""
     gate = Gate(Instance(part))
@@ -57,6 +118,11 @@ def answer_in_parts(answer: Answer, problem: Problem, seconds: float, cores: int
     share = seconds / math.ceil(len(parts) / cores)
     with ProcessPoolExecutor(cores) as pool:
         plans = list(pool.map(answer_part, [answer] * len(parts), parts, [share] * len(parts)))
+    return joined(plans)
+
+
+def joined(plans: list[Plan]) -> Plan:
+    """Plans of different people on different vehicles as one."""
     return msgspec.structs.replace(
         plans[0],
         cost_minor=sum(plan.cost_minor for plan in plans),
