@@ -20,7 +20,8 @@ from solver.rounds import Rounds
 from solver.stopping import SearchState, Stop
 from solver.writing import gap_of, write_plan
 
-GRACE_S, GRACE_S_PER_PARTY = 0.05, 0.0001  # how long before the limit the search stops: children end, the plan is written
+# How long before the limit the search stops: children end, the plan is written.
+GRACE_S, GRACE_S_PER_PARTY, LONGEST_GRACE_S = 0.05, 0.0001, 0.3
 SHOW_EVERY_S = 1.0
 
 
@@ -39,7 +40,7 @@ class Search:
         threads: int = 1,
     ) -> None:
         self.started = time.monotonic()
-        self.grace_s = min(0.3, GRACE_S + GRACE_S_PER_PARTY * len(problem.parties))
+        self.grace_s = min(LONGEST_GRACE_S, GRACE_S + GRACE_S_PER_PARTY * len(problem.parties))
         self.problem, self.stop, self.seed, self.threads = problem, stop, seed, max(1, threads)
         self.on_progress, self.on_plan, self.cancel = on_progress, on_plan, cancel
         self.shown, self.show_from_s = Draft((), ()), 0.0

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,6 @@ class Row:
     bars: dict[str, float]
 
 
-DONE: dict[tuple[str, Path, float, int], dict[str, Any]] = {}
 ALWAYS = {"late_s": 1.0, "faults": 0.0, "fewer_people": 0.0}
 LARGE = {"gap": 0.04, "memory_mb": 1500, "first_plan_s": 2.0}
 ROWS = {
@@ -66,11 +66,9 @@ ROWS = {
 }
 
 
+@cache
 def one(who: str, problem: Path, seconds: float, cores: int) -> dict[str, Any]:
     """One run in a process of its own, pinned to so many cores; ours on the same problem serves all rows that ask for it."""
-    key = who, problem, seconds, cores
-    if key in DONE:
-        return DONE[key]
     with tempfile.NamedTemporaryFile(suffix=".json") as plan:
         module = "tests.bench.rival_vroom" if who.startswith("vroom") else "tests.bench.solver_rivals"
         command = [sys.executable, "-m", module, who, str(problem), str(seconds), plan.name, str(cores)]
@@ -79,7 +77,6 @@ def one(who: str, problem: Path, seconds: float, cores: int) -> dict[str, Any]:
             command, cwd=ROOT, check=True, capture_output=True, text=True, preexec_fn=lambda: os.sched_setaffinity(0, allowed)
         )
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    DONE[key] = answer
     return answer
 
 

@@ -107,7 +107,7 @@ def answer_after_full_buses(answer: Answer, problem: Problem, seconds: float) ->
 
 
 def answer_part(answer: Answer, part: Problem, seconds: float) -> Plan:
-    """One sector's plan."""
+    """The plan of one part of the problem."""
     gate = Gate(Instance(part))
     return write_plan(gate, answer(gate, seconds), bound=None, optimal=False, seconds=seconds)
 
