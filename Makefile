@@ -10,12 +10,15 @@ PORT ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test check format rehearse screenshots bench bench-solver bench-pledges bench-limits simulate bench-march soak soak-money lock
+.PHONY: help setup compiled demo demo-reset test check format rehearse screenshots bench bench-solver bench-pledges bench-limits simulate bench-march soak soak-money lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(READY) ## Create or update .venv from the hashed lock
+setup: compiled ## Create or update .venv from the hashed lock, and compile what the solver runs compiled
+
+compiled: $(READY)
+	@$(BIN)/python -m solver.warm
 
 $(READY): requirements-dev.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and no python3 was found" >&2; exit 1; }
@@ -29,13 +32,13 @@ $(READY): requirements-dev.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(READY) ## Run the whole service locally with a demo world (PORT=8000 sets the port)
+demo: compiled ## Run the whole service locally with a demo world (PORT=8000 sets the port)
 	@$(BIN)/busload demo $(if $(PORT),--port $(PORT)) $(ARGS)
 
-demo-reset: $(READY) ## The same, starting over with fresh data
+demo-reset: compiled ## The same, starting over with fresh data
 	@$(BIN)/busload demo --reset $(if $(PORT),--port $(PORT)) $(ARGS)
 
-test: $(READY) ## Run every test (ARGS="tests/core -k name" narrows it)
+test: compiled ## Run every test (ARGS="tests/core -k name" narrows it)
 	@$(BIN)/pytest -n $(TEST_WORKERS) --dist loadfile $(ARGS)
 
 check: $(READY) ## Check format, lint, types, import contracts, templates, security and dependencies; runs no tests
@@ -51,35 +54,35 @@ format: $(READY) ## Format Python and fix what the linter can fix by itself
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --fix --quiet . || true
 
-rehearse: $(READY) ## Play a whole event through a private stack (ARGS="--riders 600 --seed 1")
+rehearse: compiled ## Play a whole event through a private stack (ARGS="--riders 600 --seed 1")
 	@$(BIN)/busload rehearse $(ARGS)
 
 bench: bench-solver bench-pledges bench-limits ## Every benchmark there is
 
-bench-solver: $(READY) ## Measure the solver beside OR-Tools and PyVRP (ARGS="--all", ARGS="--rows S,T --seeds 1,2")
+bench-solver: compiled ## Measure the solver beside OR-Tools and PyVRP (ARGS="--all", ARGS="--rows S,T --seeds 1,2")
 	@$(BIN)/python -c 'import pyvrp' 2>/dev/null \
 		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-bench.lock
 	@$(BIN)/python -m tests.bench.bench_solver $(ARGS)
 
-soak: $(READY) ## Play events while everything breaks, each fault 100 times (ARGS="--each 10" shortens)
+soak: compiled ## Play events while everything breaks, each fault 100 times (ARGS="--each 10" shortens)
 	@$(BIN)/python -m tests.soak.soak_faults $(ARGS)
 
-soak-money: $(READY) ## Charge and refund thousands while workers are killed and Stripe misbehaves (ARGS="--charges 300 --seconds-between-kills 8")
+soak-money: compiled ## Charge and refund thousands while workers are killed and Stripe misbehaves (ARGS="--charges 300 --seconds-between-kills 8")
 	@$(BIN)/python -m tests.soak.soak_money $(ARGS)
 
-bench-march: $(READY) ## Sell, charge and dispatch a whole march: 48,000 pledges over 200 origins (ARGS="--scale M" is a small one)
+bench-march: compiled ## Sell, charge and dispatch a whole march: 48,000 pledges over 200 origins (ARGS="--scale M" is a small one)
 	@$(BIN)/python -m tests.bench.march $(ARGS)
 
-simulate: $(READY) ## Play seeds of the simulation of the whole service (ARGS="--seed 123", ARGS="--seeds 1-1000", ARGS="--mutations")
+simulate: compiled ## Play seeds of the simulation of the whole service (ARGS="--seed 123", ARGS="--seeds 1-1000", ARGS="--mutations")
 	@$(BIN)/python -m tests.simulation $(ARGS)
 
 bench-pledges: $(READY) ## Measure pledges on one hot trip beside an empty route and a one-statement rival (ARGS="--steady-seconds 20")
 	@$(BIN)/python -m tests.bench.pledges $(ARGS)
 
-bench-limits: $(READY) ## Step every kind of load up until its budget breaks: what goes first (ARGS="--quick", ARGS="--only widget,mails")
+bench-limits: compiled ## Step every kind of load up until its budget breaks: what goes first (ARGS="--quick", ARGS="--only widget,mails")
 	@$(BIN)/python -m tests.bench.limits $(ARGS)
 
-screenshots: $(READY) ## Take the pictures in docs/images anew from the demo world (needs a Chromium)
+screenshots: compiled ## Take the pictures in docs/images anew from the demo world (needs a Chromium)
 	@$(BIN)/python -m tests.browser.journey.tour
 
 LOCK := pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet

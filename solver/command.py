@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from solver import compiled
 from solver.checking import check_plan
 from solver.picture import draw_svg
 from solver.plan import encode_plan
@@ -72,6 +73,8 @@ def solve_file(
     except OSError as error:
         complain(f"{error.filename}: cannot be written ({error.strerror})")
         return BROKEN_FILE
+    if not compiled.ready():
+        complain("part of the search ran interpreted, which makes dearer plans: run `python -m solver.warm` once, it compiles it")
     faults = check_plan(problem, result.plan)
     for fault in faults:
         complain(f"fault in our own plan, please report it: {fault}")

@@ -22,7 +22,7 @@ from solver.tours import MOST_TURNS
 ROUTE_S = 0.4
 BOUND_SHARE = 0.3  # of the time limit, at most
 DIVE_SHARE = 0.3
-OWN_SHARE, LONGEST_OWN_S = 0.32, 5.0  # where duties are many a dive's draft is improved so long, however dear it is at first
+OWN_SHARE, LONGEST_OWN_S = 0.15, 5.0  # where duties are many a dive's draft is improved so long, however dear it is at first
 LOOK_SHARE = 0.06
 SHARPEN_SHARE, SHARPEN_SHARE_MANY = 0.15, 0.06  # few duties leave the improvement time enough
 LONG_SHARE, LONGEST_ROUTE_S = 0.25, 60.0
@@ -249,9 +249,7 @@ class Rounds:
         piece = Slice(seconds=seconds, iterations=share, seed=(self.search.seed * 1009 + self.round) * 64 + seat)
         opening = self.search.opening
         arguments = {"draft": draft, "piece": piece, "count": count, "fixed": opening.fixed if fixed else 0, "published": opening.published}
-        if strings:
-            return Job("ruin", arguments | {"mild": True})
-        return Job("ruin" if self.strings and opening.published is None else "improve", arguments)
+        return Job("ruin" if strings or (self.strings and opening.published is None) else "improve", arguments)
 
     def wait(self, collect: Callable[[int, Answer], None]) -> None:
         """Passes on answers until every child is idle or the search is over."""

@@ -1,39 +1,31 @@
-"""Routes of many stops, where sets of stops are too many to enumerate: take strings of stops off near routes, put each back best.
+"""Search by strings of stops taken off and put back: drafts in and out of the arrays of the compiled loop, slices, temperatures.
 
-Slack induction by string removals (Christiaens and Vanden Berghe, "Slack Induction by String Removals for Vehicle Routing
-Problems", Transportation Science 54(2), 2020). A route may change into another class while it is filled, and takes the cheapest one
-free afterwards. Whoever finds no seat stays out at a price and is tried first in every later step, so that a full fleet is repacked
-until the last party fits. Now and then the best of all routes seen is put together (partition.py). For problems whose legs are alike.
+For problems whose legs are alike and whose riders' minutes cost nothing. The loop itself is in strings.py.
 """
 
-import math
-import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from solver.admit import Gate
 from solver.children import Slice
-from solver.draft import Draft, Duty
-from solver.instance import Ints
-from solver.partition import Seen
-from solver.pricing import NEVER
-from solver.strings import Roads, Route, Unit, free_of
+from solver.draft import Draft, Duty, make_duty
+from solver.instance import Instance
+from solver.pricing import NEVER, paths_of, price_many
+from solver.routes import NOWHERE, Facts, Floats, Ints, Rows, refresh
+from solver.strings import Best, Hand, Plan, Temper, anneal, keep
 
-STRINGS, LONGEST, AVERAGE = 4, 10, 8  # routes touched, stops of one string, stops taken off in all
-WHOLE = 0.06  # how often whole routes come off: other numbers of vehicles of other sizes are hardly found otherwise
-BLINK = 0.02  # of the places are overlooked
-WARM, COLD = 0.08, 0.0005  # temperatures, as shares of what a duty costs
-NEAR = 0.2  # of what a duty costs: routes of tries that lose no more are remembered
-AGAIN = 0.2  # of the first temperature, in later slices
-MILD, MILD_AGAIN = 0.03, 0.6  # the same two for a draft that exact neighbourhoods have been at
-SHRINK = 0.5  # how often a route that has lost stops gives its vehicle back for the cheapest that will do
-SPLIT, MERGE = 0.4, 0.5  # how often one of those taken off is shared out over two routes, and parts of one stop ride together again
+WARM, COLD = 0.08, 0.0005  # first and last temperature, as shares of what a duty costs
+AGAIN = 0.4  # of the first temperature, in later slices
+PART = 0.6  # how often a unit that was taken off is parted
 PERSON_PRICE = 3.0  # times what a person costs on average: leaving one behind
-NOTES_EVERY = 64
-PER_ITERATION = 20  # removals counted as one neighbourhood
-PARTITION_AT, MILD_PARTITION_AT = (0.4, 0.7, 0.9), 0.9  # of a slice
-PARTITION_WORK, PARTITION_SHARE = 1.0, 0.08
-State = tuple[list[Route], list[int], list[Unit], float]  # routes, free vehicles, who is left, what it saves
+MOST_KIN = 7  # classes of one depot a route may change into while it is filled
+MORE_ROUTES = 12  # at least, than there were at first, where there are vehicles
+PER_ITERATION = 200  # tries counted as one neighbourhood, and made at one temperature where iterations are the limit
+FIRST_TRIES, TURN_S = 20, 0.02  # tries at one temperature: at first, and for how long afterwards
 
 
 class Ruin:
@@ -41,12 +33,8 @@ class Ruin:
 
     def __init__(self, gate: Gate) -> None:
         self.gate, self.instance = gate, gate.instance
-        self.roads = Roads(self.instance)
-        self.rng = random.Random(0)  # noqa: S311 - a search, no secret
-        self.person, self.mild = 0.0, False
-        self.changed: list[Route] = []  # by the last removal
-        self.seen = Seen(self.roads)
         self.runs = 0
+        self.roads = roads_of(self.instance)
 
     def run(
         self,
@@ -54,208 +42,242 @@ class Ruin:
         piece: Slice,
         *,
         count: Ints,
-        fixed: int,
-        mild: bool = False,
+        fixed: int = 0,
+        part: float = PART,
         on_better: Callable[[Draft], None] | None = None,
     ) -> tuple[Draft, int]:
-        """-> the best draft of a slice, and how many neighbourhoods it counts for."""
-        self.rng, self.mild = random.Random(piece.seed), mild  # noqa: S311 - as above
-        most = None if piece.iterations is None else piece.iterations * PER_ITERATION
-        started, until = time.monotonic(), None if piece.seconds is None else time.monotonic() + piece.seconds
-        kept, (routes, left) = draft.duties[:fixed], self.apart(draft, fixed)
-        self.person = PERSON_PRICE * max(1, draft.cost) / max(1, sum(r.persons for r in self.instance.riders))
-        others = tuple(party for party in draft.left if not self.gate.servable(party))
-        free, warm = free_of(count, draft.duties), self.warmth(mild=mild) * draft.cost / max(1, len(draft.duties))
-        vehicles = [n + sum(route.klass == k for route in routes) for k, n in enumerate(free)]
-        near = NEAR * draft.cost / max(1, len(draft.duties))
-        turns, done, told, self.runs = self.turns(mild=mild, timed=most is None), 0, 0, self.runs + 1
-        self.seen.add(routes)
-        best, best_left, least = routes, left, self.rank(routes, left)
-        while (routes or left) and (most is None or done < most) and (until is None or time.monotonic() < until):
-            share = done / most if most else (time.monotonic() - started) / max(1e-9, piece.seconds or 1.0)
-            done += 1
-            if turns and share >= turns[0]:
-                del turns[0]
-                seconds = 60.0 if piece.seconds is None else PARTITION_SHARE * piece.seconds
-                found = self.seen.best(best, vehicles, work=PARTITION_WORK, seconds=seconds)
-                if found is not None:
-                    routes, left = found, best_left
-                    free = [n - sum(route.klass == k for route in routes) for k, n in enumerate(vehicles)]
-            else:
-                new, used, out, gain = self.shaken(routes, free, left)
-                if gain > -near:
-                    self.seen.add(self.changed)
-                heat = warm * (COLD / WARM) ** min(1.0, share)
-                if gain - heat * math.log(max(1e-12, self.rng.random())) <= 0:
-                    continue
-                routes, free, left = new, used, out
-            if (rank := self.rank(routes, left)) < least:
-                best, best_left, least = routes, left, rank
-                if on_better is not None and done > told + NOTES_EVERY:
-                    told = done
-                    on_better(self.together(kept, best, best_left, others))
-        return self.together(kept, best, best_left, others), -(-done // PER_ITERATION)
+        """-> the best draft of a slice, and how many neighbourhoods it counts for. `count` is how many vehicles of each class there are."""
+        board = Board(self.gate, self.roads, draft, fixed=fixed, count=count)
+        duty = draft.cost / max(1, len(draft.duties))
+        person = PERSON_PRICE * max(1, draft.cost) / max(1, sum(riders.persons for riders in self.instance.riders))
+        first = WARM * (AGAIN if self.runs else 1.0)
+        self.runs += 1
+        clock = Clock(piece)
+        while len(board.parties) and not clock.over():
+            heat = duty * first * (COLD / first) ** clock.share()
+            seed = (piece.seed * 1_000_003 + clock.turns) % 2**32
+            if board.anneal(Temper(heat=heat, person=person, duty=duty, part=part), seed, clock.tries) and on_better is not None:
+                on_better(board.draft())
+            clock.next()
+        return board.draft(), -(-clock.done // PER_ITERATION)
 
-    def warmth(self, *, mild: bool) -> float:
-        """The first temperature, as a share of what a duty costs: the first slice finds the region, later ones stay in it."""
-        first, again = (MILD, MILD_AGAIN) if mild else (WARM, AGAIN)
-        return first * again if self.runs else first
 
-    def turns(self, *, mild: bool, timed: bool) -> list[float]:
-        """When in a slice the best of all routes seen is put together: also at the start of a later one, see what has come to be known."""
-        if mild:
-            return [MILD_PARTITION_AT]
-        return ([0.0, *PARTITION_AT] if self.runs else list(PARTITION_AT)) if timed else [PARTITION_AT[-1]]  # others are short
+class Clock:
+    """How far a slice has come, by the clock or by tries; `tries` are those of the next turn."""
 
-    def rank(self, routes: Sequence[Route], left: Sequence[Unit]) -> tuple[int, int]:
-        """Smaller is better: persons left behind, then cost."""
-        return sum([unit.persons for unit in left]), sum([route.cost for route in routes])
+    def __init__(self, piece: Slice) -> None:
+        self.seconds, self.started = piece.seconds, time.monotonic()
+        self.most = None if piece.iterations is None else piece.iterations * PER_ITERATION
+        self.tries = FIRST_TRIES if self.most is None else min(PER_ITERATION, self.most)
+        self.done = self.turns = 0
+        self.turn_began = self.started
 
-    def apart(self, draft: Draft, fixed: int) -> tuple[list[Route], list[Unit]]:
-        """-> the duties as routes, and those left behind who could ride."""
-        routes = list[Route]()
-        for duty in draft.duties[fixed:]:
-            members: dict[int, list[int]] = {stop: [] for stop in duty.outbound}
+    def over(self) -> bool:
+        if self.most is not None and self.done >= self.most:
+            return True
+        return self.seconds is not None and time.monotonic() - self.started >= self.seconds
+
+    def share(self) -> float:
+        """Of the slice, how much is over."""
+        return min(1.0, self.done / self.most if self.most else (time.monotonic() - self.started) / max(1e-9, self.seconds or 1.0))
+
+    def next(self) -> None:
+        """After a turn."""
+        now, self.done, self.turns = time.monotonic(), self.done + self.tries, self.turns + 1
+        if self.most is None:  # at most twice as many as before, so that one slow turn is no long one
+            self.tries = max(1, min(2 * self.tries, round(self.tries * TURN_S / max(1e-6, now - self.turn_began))))
+        self.turn_began = now
+
+
+@dataclass(frozen=True)
+class Roads:
+    """What is the same for all drafts of an instance, ready for `Facts`."""
+
+    near: Ints
+    kin: Ints
+    room: Ints
+    alone: Ints
+    alone_cost: Floats
+
+
+def roads_of(instance: Instance) -> Roads:
+    """Neighbours, kin and duties of one stop."""
+    side, rates = instance.sides[0], instance.rates
+    around = np.argsort(side.secs + side.secs.T, axis=1, kind="stable")
+    near = np.stack([row[row != 0] for row in around]).astype(np.int64)
+    depots = [klass.depot for klass in instance.classes]
+    kin = np.full((len(depots), MOST_KIN + 1), NOWHERE, np.int64)
+    room = rates.seats.copy()
+    for k, depot in enumerate(depots):
+        others = [other for other, where in enumerate(depots) if where == depot and other != k]
+        if len(others) <= MOST_KIN:
+            kin[k, : len(others)] = others
+            room[k] = max([int(rates.seats[k]), *(int(rates.seats[other]) for other in others)])
+    alone, cost = alone_at(instance)
+    return Roads(near=near, kin=kin, room=room, alone=alone, alone_cost=cost)
+
+
+def alone_at(instance: Instance) -> tuple[Ints, Floats]:
+    """Place x classes that can drive there and back, the cheapest first and -1 after the last, and what they ask."""
+    places, classes = instance.stops + 1, np.arange(len(instance.classes))
+    alone, cost = np.full((places, len(classes)), NOWHERE, np.int64), np.full((places, len(classes)), np.inf)
+    for s in range(1, places):
+        if instance.sides[0].secs_rows[0][s] <= instance.max_ride[s]:
+            path = paths_of(instance, 0, [(s,)])
+            asked = price_many(instance, classes[None, :], path, path)[0]
+            able = np.argsort(asked, kind="stable")[: int((asked < NEVER).sum())]
+            alone[s, : len(able)], cost[s, : len(able)] = able, asked[able]
+    return alone, cost
+
+
+def facts_of(instance: Instance, roads: Roads, parties: Sequence[int]) -> Facts:
+    """The tables of the loop for these parties, which are sorted by stop."""
+    side, rates, riders = instance.sides[0], instance.rates, [instance.riders[party] for party in parties]
+    stops = np.array([rider.stop for rider in riders], np.int64)
+    return Facts(
+        secs=side.secs,
+        metres=side.metres,
+        dwell=np.array(instance.dwell, np.int64),
+        limit=np.array(instance.max_ride, np.int64),
+        near=roads.near,
+        most=min(instance.max_stops, instance.stops),
+        depot_secs=side.depot_secs,
+        depot_metres=side.depot_metres,
+        seats=rates.seats,
+        places=rates.places,
+        room=roads.room,
+        kin=roads.kin,
+        fixed=(rates.call_out + rates.standby_minor).astype(np.float64),
+        per_s=2 * rates.per_h / 3600,
+        per_m=2 * rates.per_km / 1000,
+        call_out=rates.call_out,
+        per_km=rates.per_km,
+        per_h=rates.per_h,
+        standby_minor=rates.standby_minor,
+        minimum=rates.minimum,
+        second_driver=rates.second_driver,
+        driving=rates.driving,
+        spread=rates.spread,
+        driving_2=rates.driving_2,
+        spread_2=rates.spread_2,
+        break_after=rates.break_after,
+        break_s=rates.break_s,
+        from_s=rates.from_s,
+        to_s=rates.to_s,
+        arrive_s=instance.arrive_s,
+        standby_s=instance.standby_s,
+        alone=roads.alone,
+        alone_cost=roads.alone_cost,
+        first=np.searchsorted(stops, np.arange(instance.stops + 2)).astype(np.int64),
+        party_stop=stops,
+        party_seats=np.array([rider.seats for rider in riders], np.int64),
+        party_wheels=np.array([rider.wheels for rider in riders], np.int64),
+    )
+
+
+def empty_rows(count: int, stops: int, places: int) -> Rows:
+    """Rows without calls."""
+    by_row, by_call = np.zeros((12, count), np.int64), np.zeros((5, count, stops), np.int64)
+    return Rows(
+        klass=by_row[0],
+        calls=by_row[1],
+        stop=by_call[0],
+        call_seats=by_call[1],
+        call_wheels=by_call[2],
+        seats=by_row[2],
+        wheels=by_row[3],
+        cost=by_row[4],
+        ride=by_call[3],
+        slack=by_call[4],
+        secs=by_row[5],
+        driving=by_row[6],
+        metres=by_row[7],
+        version=by_row[8] + 1,
+        seen=np.zeros((places, count), np.int64),
+        at=np.zeros((places, count), np.int64),
+        more=np.zeros((places, count)),
+    )
+
+
+class Board:
+    """One draft in arrays: the duties that may change by slot, and the best found so far."""
+
+    def __init__(self, gate: Gate, roads: Roads, draft: Draft, *, fixed: int, count: Ints) -> None:
+        instance = self.instance = gate.instance
+        self.kept, duties = draft.duties[:fixed], draft.duties[fixed:]
+        waiting = [party for party in draft.left if gate.servable(party)]
+        self.others = tuple(party for party in draft.left if not gate.servable(party))
+        riders = instance.riders
+        aboard = [party for duty in duties for party in duty.parties]
+        self.parties = sorted([*aboard, *waiting], key=lambda p: (riders[p].stop, -riders[p].seats, p))
+        self.facts = facts_of(instance, roads, self.parties)
+        free = count.astype(np.int64)
+        for duty in draft.duties:
+            free[duty.klass] -= 1
+        free = np.maximum(0, free)
+        slots = len(duties) + min(int(free.sum()), max(MORE_ROUTES, len(duties)))
+        self.rows = empty_rows(2 * slots, self.facts.most, instance.stops + 1)
+        self.plan = Plan(slot=np.arange(slots), home=np.full(len(self.parties), NOWHERE, np.int64), free=free)
+        self.hand = hand_of(slots, len(self.parties), len(free))
+        stop = np.zeros((slots, self.facts.most), np.int64)
+        by_slot = [np.zeros(slots, np.int64) for _ in range(3)]
+        self.best = Best(klass=by_slot[0], calls=by_slot[1], cost=by_slot[2], stop=stop, home=self.plan.home.copy())
+        self._set_out(duties)
+
+    def _set_out(self, duties: Sequence[Duty]) -> None:
+        """Writes the duties into rows."""
+        number, rows = {party: n for n, party in enumerate(self.parties)}, self.rows
+        for r, duty in enumerate(duties):
+            order = duty.outbound
+            rows.klass[r], rows.calls[r], rows.cost[r] = duty.klass, len(order), duty.cost
+            rows.stop[r, : len(order)] = order
+            at = {stop: j for j, stop in enumerate(order)}
             for party in duty.parties:
-                members[self.instance.riders[party].stop].append(party)
-            routes.append(self.roads.route(duty.klass, [self.roads.unit(parties) for parties in members.values()]))
-            routes[-1].cost = duty.cost
-        return routes, [self.roads.unit((party,)) for party in draft.left if self.gate.servable(party)]
+                riders = self.instance.riders[party]
+                rows.call_seats[r, at[riders.stop]] += riders.seats
+                rows.call_wheels[r, at[riders.stop]] += riders.wheels
+                self.plan.home[number[party]] = r
+            refresh(self.facts, rows, r)
+        keep(rows, self.plan, self.best)
 
-    def together(self, kept: Sequence[Duty], routes: Sequence[Route], left: Sequence[Unit], others: tuple[int, ...]) -> Draft:
-        """The routes as a draft, priced by the real rules."""
-        behind = [*others, *(party for unit in left for party in unit.parties)]
-        return Draft((*kept, *(self.roads.duty(route) for route in routes)), tuple(sorted(behind)))
+    def anneal(self, temper: Temper, seed: int, tries: int) -> bool:
+        """So many tries at one temperature -> whether there is a new best draft."""
+        return bool(self.parties) and anneal(self.facts, self.rows, self.plan, self.hand, self.best, temper, seed, tries)
 
-    def shaken(self, routes: list[Route], free: list[int], left: list[Unit]) -> State:
-        """Other routes for the same people; the very same ones where somebody's new route cannot be driven."""
-        touched, taken = self.strings(routes)
-        spare, now, marks = free.copy(), list(routes), set(touched)
-        for i, units in touched.items():
-            self.reduce(now, i, units, spare)
-        out = list[Unit]()
-        for unit in self.in_order([*(self.regrouped(taken, now) if self.mild else taken), *left]):
-            if not self.put(now, unit, spare, marks):
-                out.append(unit)
-        self.changed = []
-        before = sum([routes[i].cost for i in marks if i < len(routes)])
-        after = self.settle(now, sorted(marks), spare)
-        if after is None:
-            return routes, free, left, -math.inf
-        self.changed = [now[i] for i in marks if now[i].units]
-        behind = sum([unit.persons for unit in left]) - sum([unit.persons for unit in out])
-        return [route for route in now if route.units], spare, out, before - after + behind * self.person
+    def draft(self) -> Draft:
+        """The best draft, priced by the real rules."""
+        riders: list[list[int]] = [[] for _ in self.best.calls]
+        behind = list(self.others)
+        for party, r in zip(self.parties, self.best.home.tolist(), strict=True):
+            (riders[r] if r >= 0 else behind).append(party)
+        duties = [self._duty(r, parties) for r, parties in enumerate(riders) if parties]
+        return Draft((*self.kept, *duties), tuple(sorted(behind)))
 
-    def reduce(self, now: list[Route], i: int, units: list[Unit], spare: list[int]) -> None:
-        """Takes everybody but these off a route, which may get a smaller vehicle for it."""
-        route = self.roads.route(now[i].klass, units)
-        spare[route.klass] += 1
-        if units:
-            if self.rng.random() < SHRINK:
-                hire, klass = self.roads.cheapest(route, spare)
-                route = self.roads.route(klass, units) if hire < NEVER and klass != route.klass else route
-            spare[route.klass] -= 1
-        now[i] = route
+    def _duty(self, r: int, parties: list[int]) -> Duty:
+        order = tuple(self.best.stop[r, : self.best.calls[r]].tolist())
+        duty = make_duty(self.instance, int(self.best.klass[r]), order, order, parties)
+        if isinstance(duty, str):
+            raise TypeError(f"a priced route became impossible: {duty}")
+        return duty
 
-    def regrouped(self, taken: list[Unit], now: list[Route]) -> list[Unit]:
-        """The same people, now and then in other units: parts of a stop as one, or one in two, of which the first fills a route."""
-        rng, roads = self.rng, self.roads
-        stops: dict[int, list[Unit]] = {}
-        for unit in taken:
-            stops.setdefault(unit.stop, []).append(unit)
-        if len(stops) < len(taken):
-            for stop, parts in stops.items():
-                if len(parts) > 1 and rng.random() < MERGE:
-                    stops[stop] = roads.joined(parts)
-        units = [unit for parts in stops.values() for unit in parts]
-        if not units or rng.random() >= SPLIT:
-            return units
-        chosen = units[rng.randrange(len(units))]
-        foes, seats = roads.foes[chosen.stop], roads.seats
-        open_seats = [seats[route.klass] - route.seats for route in now if route.units and not route.called & foes]
-        rooms = [room for room in open_seats if 0 < room < chosen.seats]
-        parts = roads.parted(chosen, rng.choice(rooms)) if rooms else [chosen]
-        return [*(unit for unit in units if unit is not chosen), *parts]
 
-    def in_order(self, units: list[Unit]) -> list[Unit]:
-        """Whom to put back first: at random, the largest, the farthest or the nearest."""
-        way, away = self.rng.choice(("any", "large", "far", "near")), self.roads.rows_s[0]
-        self.rng.shuffle(units)
-        if way == "large":
-            units.sort(key=lambda unit: -unit.persons)
-        elif way != "any":
-            units.sort(key=lambda unit: away[unit.stop], reverse=way == "far")
-        return units
-
-    def put(self, now: list[Route], unit: Unit, spare: list[int], marks: set[int]) -> bool:
-        """Puts a unit where it adds least cost, but for a few places overlooked; False if it fits nowhere."""
-        rnd, offers, best, where = self.rng.random, self.roads.offers, math.inf, -1
-        chosen, who, foes, seats, room = (0, 0), unit.number, self.roads.foes[unit.stop], unit.seats, self.roads.room
-        for number, route in enumerate(now):
-            if route.called & foes or route.seats + seats > room[route.klass] or not route.units or rnd() < BLINK:
-                continue
-            known = route.offers.get(who)
-            for more, klass, at in offers(route, unit) if known is None else known:
-                if more >= best:
-                    break
-                if klass == route.klass or spare[klass] > 0:
-                    best, where, chosen = more, number, (klass, at)
-                    break
-        for hire, klass in self.roads.alone(unit):
-            if spare[klass] > 0:
-                if hire < best:
-                    now.append(self.roads.route(klass, [unit]))
-                    spare[klass] -= 1
-                    marks.add(len(now) - 1)
-                    return True
-                break
-        if where < 0:
-            return False
-        klass, at = chosen
-        old = now[where]
-        spare[old.klass] += 1
-        spare[klass] -= 1
-        now[where] = self.roads.route(klass, [*old.units[:at], unit, *old.units[at:]])
-        marks.add(where)
-        return True
-
-    def strings(self, routes: list[Route]) -> tuple[dict[int, list[Unit]], list[Unit]]:
-        """-> what is left of the routes touched, and the units taken off."""
-        home: dict[int, list[int]] = {}
-        for i, route in enumerate(routes):
-            for unit in route.units:
-                home.setdefault(unit.stop, []).append(i)
-        rng, touched, taken = self.rng, dict[int, list[Unit]](), list[Unit]()
-        if not home:
-            return touched, taken
-        seed, wanted, whole = rng.choice(list(home)), 1 + rng.randrange(STRINGS), rng.random() < WHOLE
-        for stop in self.roads.near[seed]:
-            for i in home.get(stop, ()):
-                if i in touched or len(touched) >= wanted or len(taken) >= (3 if whole else 2) * AVERAGE:
-                    continue
-                units = routes[i].units
-                at = next(n for n, unit in enumerate(units) if unit.stop == stop)
-                size = len(units) if whole else 1 + rng.randrange(min(LONGEST, len(units)))
-                first = max(0, min(at - rng.randrange(size), len(units) - size))
-                touched[i] = units[:first] + units[first + size :]
-                taken += units[first : first + size]
-            if len(touched) >= wanted:
-                break
-        return touched, taken
-
-    def settle(self, routes: list[Route], marks: list[int], free: list[int]) -> int | None:
-        """Gives every changed route the cheapest vehicle there is for it -> what they cost; None if one cannot be driven."""
-        total = 0
-        changed = [i for i in marks if routes[i].units]
-        for i in changed:
-            free[routes[i].klass] += 1
-        for i in sorted(changed, key=lambda i: -routes[i].seats):
-            hire, klass = self.roads.cheapest(routes[i], free)
-            if klass < 0:
-                return None
-            free[klass] -= 1
-            if klass != routes[i].klass:
-                routes[i] = self.roads.route(klass, routes[i].units)
-            routes[i].cost = hire
-            total += hire
-        return total
+def hand_of(slots: int, parties: int, classes: int) -> Hand:
+    """Empty hands, large enough for everything; half of the rows are spare."""
+    units = 2 * parties + 1  # each may be parted once
+    spare: NDArray[np.int64] = np.arange(slots, 2 * slots)
+    return Hand(
+        used=np.array([slots, 0, 0, 0, 0], np.int64),
+        spare=spare,
+        slots=np.zeros(slots, np.int64),
+        rows_before=np.zeros(slots, np.int64),
+        touched=np.zeros(slots, np.int64),
+        moved=np.zeros(parties, np.int64),
+        home_before=np.zeros(parties, np.int64),
+        unit=np.full(parties, NOWHERE, np.int64),
+        stop=np.zeros(units, np.int64),
+        seats=np.zeros(units, np.int64),
+        wheels=np.zeros(units, np.int64),
+        order=np.zeros(units, np.int64),
+        key=np.zeros(units),
+        free=np.zeros(classes, np.int64),
+    )

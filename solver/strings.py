@@ -1,281 +1,501 @@
-"""Routes of many stops taken apart: who is taken where, and what putting somebody into a route adds.
+"""Strings of stops taken off near routes and put back where each costs least: one compiled loop (compiled.py).
 
-Everything found out about a route is remembered with it, since most routes outlive hundreds of tries. For problems whose legs
-are alike; costs of insertions leave out rounding, whole duties are priced exactly.
+Slack induction by string removals (Christiaens and Vanden Berghe, "Slack Induction by String Removals for Vehicle Routing
+Problems", Transportation Science 54(2), 2020), for vehicles of many classes and stops that several routes may share: a
+unit is everybody a route takes at one stop, and units that were taken off may be parted, so that one part fills the seats
+left on a route near by. A route that becomes too full may change into another class of its depot, and every changed route
+ends on the cheapest free vehicle. Whoever finds no seat stays out at a price and is tried in every later step.
+
+A try works on copies of the rows it changes; what is remembered about the others stays true, whether it is accepted or not.
 """
 
-from bisect import bisect_left
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import math
+from typing import NamedTuple
 
 import numpy as np
 
-from solver.draft import Duty, loads, make_duty
-from solver.instance import Instance, Ints
-from solver.pricing import NEVER, Order, paths_of, price_many
+from solver.compiled import compiled
+from solver.routes import (
+    FAR,
+    NOWHERE,
+    Facts,
+    Floats,
+    Ints,
+    Rows,
+    add_call,
+    cheapest,
+    copy_row,
+    estimate,
+    fits,
+    look,
+    remove_calls,
+)
 
-MOST_KIN = 8  # classes of one depot a route may change into while it is filled
-MOST_SHAPES = 8  # tables of weighed lengths
-NOT_HERE = -1e15  # weighed length of an arc nobody may be put into: between two units of a stop
-MOST_UNITS = 4_000  # each is a bit in the sets of all routes: with more, none is parted or joined any more
-MOST_HIRES = 60_000  # figures remembered, over all orders
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """Parties that ride together: everybody a duty takes at one stop, or somebody left behind."""
-
-    number: int
-    stop: int
-    parties: tuple[int, ...]
-    seats: int
-    wheels: int
-    persons: int
-
-
-@dataclass(slots=True)
-class Route:
-    """A duty taken apart; all but the class and the units follows from them. Units of one stop lie side by side."""
-
-    klass: int
-    units: list[Unit]
-    cost: int = 0
-    rides: list[int] = field(default_factory=list)
-    slack: list[int] = field(default_factory=list)  # how much later a stop and all beyond may be reached
-    seats: int = 0
-    wheels: int = 0
-    bits: int = 0  # of the units aboard
-    called: int = 0  # bits of the stops
-    metres: int = 0  # up to the outermost stop
-    secs: int = 0
-    arcs: list[tuple[int, int, float]] = field(default_factory=list)  # from, to, weighed length
-    bases: list[tuple[int, float]] = field(default_factory=list)  # classes it may have, and how much dearer than its own they are
-    places: dict[int, tuple[int, int, int]] = field(default_factory=dict)  # by stop: seconds and metres more, position
-    offers: dict[int, list[tuple[float, int, int]]] = field(default_factory=dict)  # by unit: cost more, class, position
-
-    @property
-    def order(self) -> Order:
-        return tuple(dict.fromkeys([unit.stop for unit in self.units]))
+STRINGS, LONGEST, AVERAGE = 4, 10, 8  # routes touched, stops of one string, units taken off in all
+WHOLE = 0.06  # how often whole routes come off: other numbers of vehicles of other sizes are hardly found otherwise
+ALL, SOME = 3, 2  # times `AVERAGE`: the most taken off if whole routes are, and if not
+SHRINK = 0.5  # how often a route that has lost stops gives its vehicle back for the cheapest that will do
+BLINK = 0.02  # of the routes are overlooked
+MERGE = 0.2  # how often two units of one stop that come off together become one
+NEARLY = 0.01  # of what a duty costs: routes that a part adds less to are about as good as one that calls there
+FRESH, LEFT = -2, -1  # where a party rides: just taken off, left behind
+SPARE, MARKS, MOVED, UNITS, BEHIND = range(5)  # counters
+LARGE, OUTER, INNER = 1, 2, 3  # ways to order those to be put back; any other: at random
+WAYS = 4
 
 
-class Roads:
-    """The tables of one instance, as lists, and what was found out about routes over them."""
+class Plan(NamedTuple):
+    """Which row a slot uses (one without calls is no duty), the slot each party rides in, vehicles left of each class."""
 
-    def __init__(self, instance: Instance) -> None:
-        self.instance = instance
-        side, rates = instance.sides[0], instance.rates
-        self.rows_s, self.rows_m, self.dwell = side.secs_rows, side.metres_rows, instance.dwell
-        self.depot_s, self.depot_m = side.depot_secs_rows, side.depot_metres_rows
-        self.limit, self.most = instance.max_ride, instance.max_stops
-        self.near = np.argsort(side.secs + side.secs.T, axis=1, kind="stable").tolist()
-        self.per_m, self.per_s = (2 * rates.per_km / 1000).tolist(), (2 * rates.per_h / 3600).tolist()
-        self.fixed = (rates.call_out + rates.standby_minor).tolist()
-        self.seats, self.places = rates.seats.tolist(), rates.places.tolist()
-        self.kin = self._kin()
-        self.room = [max(self.seats[other] for other in (k, *kin)) for k, kin in enumerate(self.kin)]
-        self.foes = self._foes()
-        self.shape, self.weighed = self._shapes()
-        self.ends = self._ends()
-        self.turned = [[list(column) for column in zip(*rows, strict=True)] for rows in self.weighed]
-        self.all = np.arange(len(instance.classes))[None, :]
-        self._hires: dict[Order, list[int]] = {}
-        self._most_hires = max(1000, MOST_HIRES // max(1, len(instance.classes) // 4))
-        self._units: dict[tuple[int, ...], Unit] = {}
-        self._alone: dict[int, list[tuple[int, int]]] = {}
+    slot: Ints
+    home: Ints
+    free: Ints
 
-    def _kin(self) -> list[list[int]]:
-        """Per class the others at the same depot, where they are few."""
-        depots = [klass.depot for klass in self.instance.classes]
-        kin = [[other for other, where in enumerate(depots) if where == depot and other != k] for k, depot in enumerate(depots)]
-        return [others if len(others) < MOST_KIN else [] for others in kin]
 
-    def _foes(self) -> list[int]:
-        """Per stop bits of those that no route calls at beside it: from one to the other is too long a ride both ways round."""
-        side, limit = self.instance.sides[0], np.array(self.instance.max_ride)
-        after = side.secs[0][:, None] + np.array(self.instance.dwell)[:, None] + side.secs <= limit[None, :]
-        return [sum(1 << int(other) for other in np.flatnonzero(~row)) for row in after | after.T]
+class Best(NamedTuple):
+    """The best plan so far, by slot."""
 
-    def _shapes(self) -> tuple[list[int], list[list[list[float]]]]:
-        """-> per class the number of its table, and the tables: stop to stop in metres and what the time is worth in metres."""
-        worth = [per_s / per_m if per_m else float("inf") for per_s, per_m in zip(self.per_s, self.per_m, strict=True)]
-        levels = sorted(set(worth))[:: max(1, len(set(worth)) // MOST_SHAPES)]
-        side, dwell = self.instance.sides[0], np.array(self.instance.dwell)[None, :]
-        tables = [side.metres + level * (side.secs + dwell) if level < float("inf") else side.secs + dwell for level in levels]
-        shape = [levels.index(w) if w in levels else min(bisect_left(levels, w), len(levels) - 1) for w in worth]
-        return shape, [np.asarray(table, np.float64).tolist() for table in tables]
+    klass: Ints
+    calls: Ints
+    cost: Ints
+    stop: Ints
+    home: Ints
 
-    def _ends(self) -> list[list[float]]:
-        """Class x stop: weighed length of the way to the depot."""
-        side, result = self.instance.sides[0], list[list[float]]()
-        for k, (per_s, per_m) in enumerate(zip(self.per_s, self.per_m, strict=True)):
-            weighed = side.depot_metres[k] + per_s / per_m * side.depot_secs[k] if per_m else side.depot_secs[k]
-            result.append(np.asarray(weighed, np.float64).tolist())
-        return result
 
-    def unit(self, parties: Sequence[int]) -> Unit:
-        """Parties of one stop as a unit; the same ones always get the same number."""
-        key = tuple(sorted(parties))
-        if key not in self._units:
-            (seats, wheels), _ = loads(self.instance, key)
-            self._units[key] = Unit(len(self._units), self.instance.riders[key[0]].stop, key, seats, wheels, seats + wheels)
-        return self._units[key]
+class Hand(NamedTuple):
+    """What a try holds in its hands; `used` says how much of each counts."""
 
-    def joined(self, parts: list[Unit]) -> list[Unit]:
-        """Units of one stop as one, if the largest bus has the seats."""
-        if sum([part.seats for part in parts]) > max(self.seats) or len(self._units) >= MOST_UNITS:
-            return parts
-        return [self.unit([party for part in parts for party in part.parties])]
+    used: Ints
+    spare: Ints  # rows nobody uses
+    slots: Ints  # that were changed, in the order of `rows_before`
+    rows_before: Ints
+    touched: Ints  # by slot
+    moved: Ints  # parties, in the order of `home_before`
+    home_before: Ints
+    unit: Ints  # by party
+    stop: Ints  # by unit from here; `NOWHERE` for one that became part of another
+    seats: Ints
+    wheels: Ints
+    order: Ints
+    key: Floats
+    free: Ints  # by class
 
-    def parted(self, unit: Unit, room: int) -> list[Unit]:
-        """A unit as two, the first of which takes so many seats at most, its largest parties first; as it is where that leaves nobody."""
-        first, riders = list[int](), self.instance.riders
-        for party in sorted(unit.parties, key=lambda party: -riders[party].seats):
-            if riders[party].seats <= room:
-                room -= riders[party].seats
-                first.append(party)
-        rest = set(unit.parties).difference(first)
-        if not first or not rest or len(self._units) >= MOST_UNITS:
-            return [unit]
-        return [self.unit(first), self.unit(sorted(rest))]
 
-    def unit_of(self, parties: Sequence[int]) -> Unit | None:
-        """The unit of exactly these parties, if they ever were one."""
-        return self._units.get(tuple(sorted(parties)))
+class Temper(NamedTuple):
+    """How a search behaves: temperature and prices in minor units, `part` how often a unit is parted."""
 
-    def route(self, klass: int, units: list[Unit]) -> Route:
-        """A route with all that follows from its units, not priced."""
-        route, clock, ride, metres, inner, bits, called = Route(klass, units), 0, 0, 0, 0, 0, 0
-        weighed, rides, arcs, seats, wheels = self.weighed[self.shape[klass]], route.rides, route.arcs, 0, 0
-        for unit in units:
-            outer = unit.stop
-            if outer != inner:
-                ride = clock + self.rows_s[inner][outer]
-                metres += self.rows_m[inner][outer]
-                clock = ride + self.dwell[outer]
-                arcs.append((inner, outer, weighed[inner][outer]))
-                called |= 1 << outer
-                inner = outer
+    heat: float
+    person: float
+    duty: float
+    part: float
+
+
+@compiled
+def below(number: int) -> int:
+    """A random whole number below another."""
+    return int(np.random.random() * number)  # noqa: NPY002 - the generator that compiled functions have; a search, no secret
+
+
+@compiled
+def chance() -> float:
+    """A random number from 0 up to 1."""
+    return np.random.random()  # noqa: NPY002 - as above
+
+
+@compiled
+def own_row(rows: Rows, plan: Plan, hand: Hand, r: int) -> int:
+    """The row of a slot, a copy of its own for this try."""
+    q: int = plan.slot[r]
+    if hand.touched[r]:
+        return q
+    hand.used[SPARE] -= 1
+    new: int = hand.spare[hand.used[SPARE]]
+    copy_row(rows, q, new)
+    plan.slot[r] = new
+    hand.touched[r] = 1
+    hand.slots[hand.used[MARKS]], hand.rows_before[hand.used[MARKS]] = r, q
+    hand.used[MARKS] += 1
+    return new
+
+
+@compiled
+def take_off(facts: Facts, rows: Rows, plan: Plan, hand: Hand) -> None:
+    """Takes strings off the routes around a party, or the routes as a whole."""
+    someone = below(len(facts.party_stop))
+    for _ in range(len(facts.party_stop)):
+        if plan.home[someone] >= 0:
+            break
+        someone = (someone + 1) % len(facts.party_stop)
+    wanted, whole = 1 + below(STRINGS), chance() < WHOLE
+    most = (ALL if whole else SOME) * AVERAGE
+    for n in range(facts.near.shape[1]):
+        s = facts.near[facts.party_stop[someone], n]
+        for party in range(facts.first[s], facts.first[s + 1]):
+            r = plan.home[party]
+            if r >= 0 and not hand.touched[r]:
+                take_string(facts, rows, plan, hand, r, s, whole)
+                if hand.used[MARKS] >= wanted or hand.used[UNITS] >= most:
+                    return
+
+
+@compiled
+def take_string(facts: Facts, rows: Rows, plan: Plan, hand: Hand, r: int, s: int, whole: bool) -> None:  # noqa: FBT001
+    """Takes some calls in a row off a route, one of them at a stop; the vehicle may be given back for a cheaper one."""
+    q = own_row(rows, plan, hand, r)
+    calls, at = rows.calls[q], 0
+    while rows.stop[q, at] != s:
+        at += 1
+    size = calls if whole else 1 + below(min(LONGEST, calls))
+    start = max(0, min(at - below(size), calls - size))
+    for j in range(start, start + size):
+        unit, stop = hand.used[UNITS], rows.stop[q, j]
+        hand.stop[unit], hand.seats[unit], hand.wheels[unit] = stop, rows.call_seats[q, j], rows.call_wheels[q, j]
+        hand.used[UNITS] += 1
+        for party in range(facts.first[stop], facts.first[stop + 1]):
+            if plan.home[party] == r:
+                pick_up(plan, hand, party, unit)
+    remove_calls(facts, rows, q, start, size)
+    hand.free[rows.klass[q]] += 1
+    if rows.calls[q] > 0:
+        if chance() < SHRINK:
+            _, k = cheapest(facts, rows, q, hand.free)
+            if k >= 0:
+                rows.klass[q] = k
+        hand.free[rows.klass[q]] -= 1
+
+
+@compiled
+def pick_up(plan: Plan, hand: Hand, party: int, unit: int) -> None:
+    """A party becomes one of a unit."""
+    hand.moved[hand.used[MOVED]], hand.home_before[hand.used[MOVED]] = party, plan.home[party]
+    hand.used[MOVED] += 1
+    hand.unit[party] = unit
+    plan.home[party] = FRESH
+
+
+@compiled
+def pick_up_left(facts: Facts, plan: Plan, hand: Hand) -> None:
+    """Everybody left behind becomes a unit too."""
+    for party in range(len(facts.party_stop)):
+        if plan.home[party] == LEFT:
+            unit = hand.used[UNITS]
+            hand.stop[unit], hand.seats[unit] = facts.party_stop[party], facts.party_seats[party]
+            hand.wheels[unit] = facts.party_wheels[party]
+            hand.used[UNITS] += 1
+            pick_up(plan, hand, party, unit)
+
+
+@compiled
+def rename(facts: Facts, hand: Hand, before: int, unit: int) -> None:
+    """The parties of a unit become another's."""
+    s = hand.stop[before]
+    for party in range(facts.first[s], facts.first[s + 1]):
+        if hand.unit[party] == before:
+            hand.unit[party] = unit
+
+
+@compiled
+def merge(facts: Facts, hand: Hand) -> None:
+    """Units of one stop become one now and then."""
+    for a in range(hand.used[UNITS]):
+        for b in range(a + 1, hand.used[UNITS]):
+            if hand.stop[a] >= 0 and hand.stop[b] == hand.stop[a] and chance() < MERGE:
+                rename(facts, hand, b, a)
+                hand.seats[a] += hand.seats[b]
+                hand.wheels[a] += hand.wheels[b]
+                hand.stop[b] = NOWHERE
+
+
+@compiled
+def room_nearby(facts: Facts, rows: Rows, plan: Plan, unit: int, hand: Hand, temper: Temper) -> int:
+    """Seats left on a route where a stop adds little, fewer than a unit needs; 0 if there is none."""
+    least, room, s = FAR, 0, hand.stop[unit]
+    for r in range(len(plan.slot)):
+        q = plan.slot[r]
+        left = facts.seats[rows.klass[q]] - rows.seats[q]
+        if rows.calls[q] > 0 and 0 < left < hand.seats[unit] and look(facts, rows, q, s) != NOWHERE:
+            more = (rows.more[s, q] + NEARLY * temper.duty) * chance()
+            if more < least:
+                least, room = more, left
+    return room
+
+
+@compiled
+def part(facts: Facts, hand: Hand, unit: int, room: int) -> None:
+    """A unit becomes two: parties that fill so many seats, the largest first, and the others; as it is where that leaves nobody."""
+    new, s, staying, wheels, filled = hand.used[UNITS], hand.stop[unit], 0, 0, 0
+    for party in range(facts.first[s], facts.first[s + 1]):
+        if hand.unit[party] == unit:
+            if filled + facts.party_seats[party] <= room:
+                filled += facts.party_seats[party]
+                wheels += facts.party_wheels[party]
+                hand.unit[party] = new
             else:
-                arcs.append((inner, outer, NOT_HERE))
-            rides.append(ride)
-            seats += unit.seats
-            wheels += unit.wheels
-            bits |= 1 << unit.number
-        route.seats, route.wheels, route.called = seats, wheels, called
-        slack, least = [0] * len(units), 1 << 40
-        for i in range(len(units) - 1, -1, -1):
-            least = min(least, self.limit[units[i].stop] - route.rides[i])
-            slack[i] = least
-        route.slack, route.bits, route.metres, route.secs = slack, bits, metres, clock
-        return route
-
-    def estimate(self, route: Route, klass: int) -> float:
-        """What a class would ask for a route but for minimum, drivers, breaks and rounding."""
-        outer = route.units[-1].stop
-        secs, metres = route.secs + self.depot_s[klass][outer], route.metres + self.depot_m[klass][outer]
-        return float(self.fixed[klass] + self.per_s[klass] * secs + self.per_m[klass] * metres)
-
-    def position(self, route: Route, stop: int) -> tuple[int, int, int]:
-        """-> (seconds more, metres more, position) where a stop adds least for the route's class; position -1 if nowhere."""
-        found = route.places.get(stop)
-        if found is None:
-            found = route.places[stop] = self._position(route, stop)
-        return found
-
-    def _position(self, route: Route, s: int) -> tuple[int, int, int]:
-        if route.called >> s & 1:
-            return 0, 0, next(at for at, unit in enumerate(route.units) if unit.stop == s)
-        units, k = route.units, route.klass
-        if len(units) >= self.most:
-            return 0, 0, -1
-        last, shape = units[-1].stop, self.shape[k]
-        away, into = self.weighed[shape][s], self.turned[shape][s]
-        mores = [into[inner] + away[outer] - arc for inner, outer, arc in route.arcs]
-        mores.append(into[last] + self.ends[k][s] - self.ends[k][last])
-        at = mores.index(min(mores))
-        found = self._at(route, s, at)
-        if found[2] < 0:  # the best place breaks somebody's limit: the next best that does not
-            for other in sorted(range(len(mores)), key=mores.__getitem__)[1:]:
-                if mores[other] < -NOT_HERE / 2 and (found := self._at(route, s, other))[2] >= 0:
-                    break
-        return found
-
-    def _at(self, route: Route, s: int, at: int) -> tuple[int, int, int]:
-        """-> (seconds more, metres more, position) with a stop at a position; position -1 if a ride gets too long."""
-        units, rows_s, rows_m, k = route.units, self.rows_s, self.rows_m, route.klass
-        inner = units[at - 1].stop if at else 0
-        before = route.rides[at - 1] + self.dwell[inner] if at else 0
-        if before + rows_s[inner][s] > self.limit[s]:
-            return 0, 0, -1
-        if at == len(units):
-            more_s = rows_s[inner][s] + self.dwell[s] + self.depot_s[k][s] - self.depot_s[k][inner]
-            return more_s, rows_m[inner][s] + self.depot_m[k][s] - self.depot_m[k][inner], at
-        outer = units[at].stop
-        more_s = rows_s[inner][s] + self.dwell[s] + rows_s[s][outer] - rows_s[inner][outer]
-        more_m = rows_m[inner][s] + rows_m[s][outer] - rows_m[inner][outer]
-        return (more_s, more_m, at) if more_s <= route.slack[at] else (0, 0, -1)
-
-    def offers(self, route: Route, unit: Unit) -> list[tuple[float, int, int]]:
-        """Ways to take a unit along, cheapest first: (cost more, class the route then has, position)."""
-        made = route.offers.get(unit.number)
-        if made is None:
-            made = route.offers[unit.number] = self._offers(route, unit)
-        return made
-
-    def _offers(self, route: Route, unit: Unit) -> list[tuple[float, int, int]]:
-        if not route.bases:
-            now, kin = self.estimate(route, route.klass), self.kin[route.klass]
-            route.bases = [(route.klass, 0.0), *((other, self.estimate(route, other) - now) for other in kin)]
-        seats, wheels = route.seats + unit.seats, route.wheels + unit.wheels
-        suits = [pair for pair in route.bases if seats <= self.seats[pair[0]] and wheels <= self.places[pair[0]]]
-        if not suits:
-            return []
-        more_s, more_m, at = self.position(route, unit.stop)
-        if at < 0:
-            return []
-        if len(suits) == 1:
-            k, base = suits[0]
-            return [(base + self.per_s[k] * more_s + self.per_m[k] * more_m, k, at)]
-        return sorted([(base + self.per_s[k] * more_s + self.per_m[k] * more_m, k, at) for k, base in suits])
-
-    def hires(self, order: Order) -> list[int]:
-        """What each class asks for a tour, `NEVER` where it cannot drive it."""
-        found = self._hires.get(order)
-        if found is None:
-            if len(self._hires) >= self._most_hires:
-                self._hires.clear()
-            path = paths_of(self.instance, 0, [order])
-            found = self._hires[order] = price_many(self.instance, self.all, path, path)[0].tolist()
-        return found
-
-    def alone(self, unit: Unit) -> list[tuple[int, int]]:
-        """(hire, class) of a tour for a unit alone, cheapest first."""
-        if unit.number not in self._alone:
-            able = [(hire, k) for k, hire in enumerate(self.hires((unit.stop,))) if unit.seats <= self.seats[k]]
-            fits = self.limit[unit.stop] >= self.rows_s[0][unit.stop]
-            self._alone[unit.number] = sorted(pair for pair in able if fits and pair[0] < NEVER and unit.wheels <= self.places[pair[1]])
-        return self._alone[unit.number]
-
-    def cheapest(self, route: Route, free: list[int]) -> tuple[int, int]:
-        """-> (hire, class) of the cheapest free vehicle with room for a route; `NEVER` if there is none."""
-        best = int(NEVER), -1
-        for k, hire in enumerate(self.hires(route.order)):
-            if hire < best[0] and free[k] > 0 and route.seats <= self.seats[k] and route.wheels <= self.places[k]:
-                best = hire, k
-        return best
-
-    def duty(self, route: Route) -> Duty:
-        """A route as a duty, priced by the real rules."""
-        order = route.order
-        duty = make_duty(self.instance, route.klass, order, order, [party for unit in route.units for party in unit.parties])
-        if isinstance(duty, str):
-            raise TypeError(f"a priced route became impossible: {duty}")
-        return duty
+                staying += 1
+    hand.stop[new], hand.seats[new], hand.wheels[new] = s, filled, wheels
+    if staying == 0 or filled + wheels == 0:
+        rename(facts, hand, new, unit)
+    else:
+        hand.used[UNITS] += 1
+        hand.seats[unit] -= filled
+        hand.wheels[unit] -= wheels
 
 
-def free_of(count: Ints, duties: Sequence[Duty]) -> list[int]:
-    """Vehicles of each class that have no duty."""
-    free: list[int] = count.tolist()
-    for duty in duties:
-        free[duty.klass] -= 1
-    return free
+@compiled
+def part_some(facts: Facts, rows: Rows, plan: Plan, hand: Hand, temper: Temper) -> None:
+    """Parts units at random, so that some of their people fill a route near by."""
+    for unit in range(hand.used[UNITS]):
+        if hand.stop[unit] >= 0 and chance() < temper.part:
+            room = room_nearby(facts, rows, plan, unit, hand, temper)
+            if room > 0:
+                part(facts, hand, unit, room)
+
+
+@compiled
+def in_order(facts: Facts, hand: Hand) -> int:
+    """Whom to put back first: at random, the largest, the farthest or the nearest -> how many units there are."""
+    way, count = below(WAYS), 0
+    for unit in range(hand.used[UNITS]):
+        s = hand.stop[unit]
+        if s < 0:
+            continue
+        key = chance()
+        if way == LARGE:
+            key -= hand.seats[unit] + hand.wheels[unit]
+        elif way == OUTER:
+            key -= facts.secs[0, s]
+        elif way == INNER:
+            key += facts.secs[0, s]
+        j = count
+        while j > 0 and hand.key[j - 1] > key:
+            hand.key[j], hand.order[j] = hand.key[j - 1], hand.order[j - 1]
+            j -= 1
+        hand.key[j], hand.order[j] = key, unit
+        count += 1
+    return count
+
+
+@compiled
+def kin_with_room(facts: Facts, rows: Rows, hand: Hand, q: int, seats: int, wheels: int) -> tuple[float, int]:
+    """-> how much dearer the cheapest free class at the same depot with so much room is, and which; `NOWHERE` if there is none."""
+    k = rows.klass[q]
+    least, chosen, now = FAR, NOWHERE, estimate(facts, rows, q, k)
+    for n in range(facts.kin.shape[1]):
+        other = facts.kin[k, n]
+        if other < 0:
+            break
+        if hand.free[other] > 0 and fits(facts, other, seats, wheels):
+            dearer = estimate(facts, rows, q, other) - now
+            if dearer < least:
+                least, chosen = dearer, other
+    return least, chosen
+
+
+@compiled
+def until_blink() -> int:
+    """How many routes are looked at before one is overlooked."""
+    return int(math.log(1.0 - chance()) / math.log(1.0 - BLINK))
+
+
+@compiled
+def best_route(facts: Facts, rows: Rows, plan: Plan, hand: Hand, unit: int) -> tuple[float, int, int]:
+    """-> what a unit adds where it adds least, the slot and its class; a slot of `NOWHERE` if there is no room."""
+    s, best, where, klass, blink = hand.stop[unit], FAR, NOWHERE, NOWHERE, until_blink()
+    for r in range(len(plan.slot)):
+        q = plan.slot[r]
+        seats, k = rows.seats[q] + hand.seats[unit], rows.klass[q]
+        if rows.calls[q] == 0 or seats > facts.room[k]:
+            continue
+        blink -= 1
+        if blink < 0:
+            blink = until_blink()
+            continue
+        if look(facts, rows, q, s) == NOWHERE:
+            continue
+        more, wheels = rows.more[s, q], rows.wheels[q] + hand.wheels[unit]
+        if not fits(facts, k, seats, wheels):
+            dearer, k = kin_with_room(facts, rows, hand, q, seats, wheels)
+            more += dearer
+        if k >= 0 and more < best:
+            best, where, klass = more, r, k
+    return best, where, klass
+
+
+@compiled
+def alone(facts: Facts, hand: Hand, unit: int, below_cost: float) -> int:
+    """The class that carries a unit alone for less than so much, `NOWHERE` if none does."""
+    s = hand.stop[unit]
+    for n in range(facts.alone.shape[1]):
+        k: int = facts.alone[s, n]
+        if k < 0 or facts.alone_cost[s, n] >= below_cost:
+            break
+        if hand.free[k] > 0 and fits(facts, k, hand.seats[unit], hand.wheels[unit]):
+            return k
+    return NOWHERE
+
+
+@compiled
+def empty_slot(rows: Rows, plan: Plan) -> int:
+    """A slot without a duty, `NOWHERE` if there is none."""
+    for r in range(len(plan.slot)):
+        if rows.calls[plan.slot[r]] == 0:
+            return r
+    return NOWHERE
+
+
+@compiled
+def put(facts: Facts, rows: Rows, plan: Plan, hand: Hand, unit: int) -> None:
+    """Puts a unit where it adds least, but for routes overlooked; it stays behind if it fits nowhere."""
+    best, where, klass = best_route(facts, rows, plan, hand, unit)
+    single = alone(facts, hand, unit, best)
+    if single >= 0:
+        slot = empty_slot(rows, plan)
+        if slot >= 0:
+            where, klass = slot, single
+    s = hand.stop[unit]
+    for party in range(facts.first[s], facts.first[s + 1]):
+        if hand.unit[party] == unit:
+            plan.home[party] = where  # `NOWHERE` is `LEFT`
+    if where < 0:
+        hand.used[BEHIND] += hand.seats[unit] + hand.wheels[unit]
+        return
+    q, at = own_row(rows, plan, hand, where), 0
+    if rows.calls[q] > 0:
+        at = look(facts, rows, q, s)
+        hand.free[rows.klass[q]] += 1
+    hand.free[klass] -= 1
+    rows.klass[q] = klass
+    add_call(facts, rows, q, at, s, hand.seats[unit], hand.wheels[unit])
+
+
+@compiled
+def settle(facts: Facts, rows: Rows, plan: Plan, hand: Hand) -> tuple[int, int]:
+    """Gives every changed route the cheapest vehicle, the fullest first -> what they cost before and now; -1 if one cannot be driven."""
+    before = now = 0
+    changed = hand.used[MARKS]
+    for n in range(changed):
+        if rows.calls[hand.rows_before[n]] > 0:
+            before += rows.cost[hand.rows_before[n]]
+        q = plan.slot[hand.slots[n]]
+        if rows.calls[q] > 0:
+            hand.free[rows.klass[q]] += 1
+    for n in range(changed):
+        top = n
+        for other in range(n + 1, changed):
+            if rows.seats[plan.slot[hand.slots[other]]] > rows.seats[plan.slot[hand.slots[top]]]:
+                top = other
+        hand.slots[n], hand.slots[top] = hand.slots[top], hand.slots[n]
+        hand.rows_before[n], hand.rows_before[top] = hand.rows_before[top], hand.rows_before[n]
+        q = plan.slot[hand.slots[n]]
+        if rows.calls[q] > 0:
+            asked, k = cheapest(facts, rows, q, hand.free)
+            if k < 0:
+                return before, -1
+            if k != rows.klass[q]:
+                rows.klass[q] = k
+                rows.version[q] += 1
+            hand.free[k] -= 1
+            rows.cost[q] = asked
+            now += asked
+    return before, now
+
+
+@compiled
+def accept(plan: Plan, hand: Hand) -> None:
+    """Keeps what a try has made of the plan."""
+    for n in range(hand.used[MARKS]):
+        hand.spare[hand.used[SPARE]] = hand.rows_before[n]
+        hand.used[SPARE] += 1
+    for k in range(len(plan.free)):
+        plan.free[k] = hand.free[k]
+
+
+@compiled
+def reject(plan: Plan, hand: Hand) -> None:
+    """Puts the plan back to what it was before a try."""
+    for n in range(hand.used[MARKS]):
+        hand.spare[hand.used[SPARE]] = plan.slot[hand.slots[n]]
+        hand.used[SPARE] += 1
+        plan.slot[hand.slots[n]] = hand.rows_before[n]
+    for n in range(hand.used[MOVED]):
+        plan.home[hand.moved[n]] = hand.home_before[n]
+
+
+@compiled
+def begin(plan: Plan, hand: Hand) -> None:
+    """Empties the hands."""
+    for n in range(hand.used[MARKS]):
+        hand.touched[hand.slots[n]] = 0
+    for n in range(hand.used[MOVED]):
+        hand.unit[hand.moved[n]] = NOWHERE
+    for which in (MARKS, MOVED, UNITS, BEHIND):
+        hand.used[which] = 0
+    for k in range(len(plan.free)):
+        hand.free[k] = plan.free[k]
+
+
+@compiled
+def keep(rows: Rows, plan: Plan, best: Best) -> None:
+    """Writes the plan down as the best."""
+    for r in range(len(plan.slot)):
+        q = plan.slot[r]
+        best.klass[r], best.calls[r], best.cost[r] = rows.klass[q], rows.calls[q], rows.cost[q]
+        for j in range(rows.calls[q]):
+            best.stop[r, j] = rows.stop[q, j]
+    for party in range(len(plan.home)):
+        best.home[party] = plan.home[party]
+
+
+@compiled
+def rank(facts: Facts, calls: Ints, cost: Ints, home: Ints) -> tuple[int, int]:
+    """-> persons left behind and cost of a plan, by slot."""
+    left = total = 0
+    for r in range(len(calls)):
+        if calls[r] > 0:
+            total += cost[r]
+    for party in range(len(home)):
+        if home[party] < 0:
+            left += facts.party_seats[party] + facts.party_wheels[party]
+    return left, total
+
+
+@compiled
+def shake(facts: Facts, rows: Rows, plan: Plan, hand: Hand, temper: Temper, left: int) -> tuple[int, int]:
+    """One try: strings off, units parted and put back, vehicles chosen -> what the changed routes cost before and now."""
+    begin(plan, hand)
+    take_off(facts, rows, plan, hand)
+    merge(facts, hand)
+    part_some(facts, rows, plan, hand, temper)
+    if left > 0:
+        pick_up_left(facts, plan, hand)
+    for n in range(in_order(facts, hand)):
+        put(facts, rows, plan, hand, hand.order[n])
+    return settle(facts, rows, plan, hand)
+
+
+@compiled
+def anneal(facts: Facts, rows: Rows, plan: Plan, hand: Hand, best: Best, temper: Temper, seed: int, tries: int) -> bool:
+    """So many tries at one temperature, the best plan kept -> whether it is a new one. Equal seeds give equal answers."""
+    np.random.seed(seed)  # noqa: NPY002 - as above
+    left, cost, better = 0, 0, False
+    for r in range(len(plan.slot)):
+        if rows.calls[plan.slot[r]] > 0:
+            cost += rows.cost[plan.slot[r]]
+    for party in range(len(plan.home)):
+        if plan.home[party] < 0:
+            left += facts.party_seats[party] + facts.party_wheels[party]
+    best_left, best_cost = rank(facts, best.calls, best.cost, best.home)
+    for _ in range(tries):
+        before, now = shake(facts, rows, plan, hand, temper, left)
+        behind = hand.used[BEHIND]
+        gain = before - now + (left - behind) * temper.person
+        if now < 0 or gain - temper.heat * math.log(1.0 - chance()) <= 0:
+            reject(plan, hand)
+            continue
+        accept(plan, hand)
+        cost += now - before
+        left = behind
+        if left < best_left or (left == best_left and cost < best_cost):
+            best_left, best_cost, better = left, cost, True
+            keep(rows, plan, best)
+    return better

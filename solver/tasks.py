@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,11 +22,13 @@ from solver.plan import Plan
 from solver.pool import TooManyPaths
 from solver.published import Published
 from solver.routing import routing_draft
-from solver.ruin import Ruin
 from solver.sharpen import MOST_CELLS, Sharp
 from solver.tours import Tours
 from solver.wide import Wide, suits
 from solver.withdrawals import Withdrawal, do_without
+
+if TYPE_CHECKING:
+    from solver.ruin import Ruin
 
 NOTE_EVERY_S = 0.25
 FEW_DUTIES = 24  # more than these are not done with their first start within the time there usually is
@@ -33,7 +36,6 @@ DIVE_S = 60.0  # a safety net: with few duties a dive takes a tenth of a second
 FEWEST_PATHS, PATHS_PER_S = 150_000, 150_000  # what may be enumerated in the time there is
 SHORT_PATHS, SHORT_SHARE = 20_000, 0.25  # of a bound's time, for the programme over short paths that one priced by labels begins with
 PATIENT_S_PER_STOP = 0.05  # with less time than this, millions of paths are not even enumerated
-FIRST_TOURS = 1000  # routes seen that a bound begins with
 MOST_EVER = 6_000_000  # paths, about 400 MB
 
 
@@ -66,9 +68,11 @@ class Desk:
         return methods[job.name](**job.arguments)
 
     @property
-    def ruins(self) -> Ruin:
-        """The one search by strings, which remembers what it has seen."""
+    def ruins(self) -> "Ruin":
+        """The one search by strings."""
         if self._ruins is None:
+            from solver.ruin import Ruin  # noqa: PLC0415 - brings the compiler's library along, see compiled.py
+
             self._ruins = Ruin(self.gate)
         return self._ruins
 
@@ -219,6 +223,10 @@ class Desk:
         self._improver.fresh = self.fresh if few else None
         self._improver.assemble = self._assembly.run if few and self._assembly is not None else None
         self._improver.set_out(fixed=fixed, published=published, count=count)
+        return Improved(*self._improver.run(draft, piece, self._teller()))
+
+    def _teller(self) -> Callable[[Draft], None]:
+        """Tells the parent of better drafts now and then."""
         told = time.monotonic()
 
         def tell(better: Draft) -> None:
@@ -227,8 +235,7 @@ class Desk:
                 told = time.monotonic()
                 self.note(better)
 
-        best, iterations = self._improver.run(draft, piece, tell)
-        return Improved(best, iterations)
+        return tell
 
     def fresh(self, draft: Draft, rng: np.random.Generator) -> Draft | None:
         """Another start for the riders of a draft, from the bound's programme."""
@@ -237,22 +244,18 @@ class Desk:
         parties = [party for duty in draft.duties for party in duty.parties]
         return Dive(self.gate, parties, float(draft.cost), list(self._work.columns), rng, self._short()).run(DIVE_S)
 
-    def ruin(
-        self, draft: Draft, piece: Slice, count: Ints | None, fixed: int, published: Published | None, *, mild: bool = False
-    ) -> Improved:
-        """A better draft within a slice, for routes of many stops, or (mild) between slices of exact neighbourhoods."""
+    def ruin(self, draft: Draft, piece: Slice, count: Ints | None, fixed: int, published: Published | None) -> Improved:
+        """A better draft within a slice, by strings of stops: for routes of many stops, and between slices of exact neighbourhoods."""
         del published  # such searches are not held to what was published
         count = self.instance.rates.count if count is None else count
-        return Improved(*self.ruins.run(draft, piece, count=count, fixed=fixed, mild=mild, on_better=self.note))
+        return Improved(*self.ruins.run(draft, piece, count=count, fixed=fixed, on_better=self._teller()))
 
     def tours(self, draft: Draft, seconds: float, turns: int) -> BoundNote | None:
-        """The bound where routes have many stops, None if it would take too long; its tours are there for the search afterwards."""
+        """The bound where routes have many stops, None if it would take too long."""
         work = Tours(self.instance, [party for duty in draft.duties for party in duty.parties])
         if not work.suits():
             return None
         ours = set(work.parties)
-        start = [duty for duty in (*self.ruins.seen.duties(FIRST_TOURS), *draft.duties) if ours.issuperset(duty.parties)]
-        columns = [work.column_of(duty) for duty in start]
+        columns = [work.column_of(duty) for duty in draft.duties if ours.issuperset(duty.parties)]
         minor = work.run(seconds=seconds, upper=float(draft.cost), start=columns, on_better=self._tell_bound, turns=turns)
-        self.ruins.seen.add_tours([(klass, parties) for parties, klass in work.found.items()])
         return BoundNote(max(minor, floor_minor(self.instance, ours) or 0))

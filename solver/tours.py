@@ -44,7 +44,6 @@ class Tours:
         prices = sorted(set(zip(self.per_m.tolist(), self.per_s.tolist(), strict=True)))
         self.groups = [np.flatnonzero((self.per_m == m) & (self.per_s == s) & (self.rates.count > 0)) for m, s in prices]
         self.groups = [group for group in self.groups if len(group)]
-        self.found: dict[tuple[int, ...], int] = {}  # tours less their repeats, from the venue outwards, and the class each was found for
         self.value, self.best = -math.inf, Duals([np.zeros(len(self.parties))], np.zeros(len(instance.classes)))
 
     def suits(self) -> bool:
@@ -88,7 +87,6 @@ class Tours:
                 for j in np.argsort(lowest, kind="stable")[:PER_CLASS].tolist():
                     if lowest[j] - duals.vehicles[k] < -WORTHWHILE:
                         visits = found.tour(int(load[j]), j)
-                        self.found[tuple(self.parties[n] for n in dict.fromkeys(reversed(visits)))] = k
                         columns.append(self.column(k, float(lowest[j]) + float(duals.seats[0][visits].sum()), visits))
         return columns, least
 

@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import msgspec
+import pytest
 
 import solver
 from solver.command import solve_file
@@ -40,6 +41,14 @@ def test_a_broken_file_is_status_2_with_every_fault_and_no_plan(tmp_path: Path) 
     assert solve_file(source, out=out, say=said.append) == 2
     assert [line.split(":")[0] for line in said] == ["vehicles[1].hire.per_km", "limits.max_stops"]
     assert not out.exists()
+
+
+def test_a_search_that_ran_interpreted_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, said = tmp_path / "problem.json", list[str]()
+    source.write_text(json.dumps(event(5)))
+    monkeypatch.setattr("solver.compiled.ready", lambda: False)
+    assert solve_file(source, out=tmp_path / "plan.json", time_limit_s=0.3, say=said.append) == 0
+    assert ["solver.warm" in line for line in said] == [True]
 
 
 def test_a_missing_file_is_status_2(tmp_path: Path) -> None:

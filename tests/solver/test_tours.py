@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import solver
-import solver.ruin as ruin_module
 from solver.admit import Gate
 from solver.bound import Duals
 from solver.children import Slice
@@ -15,10 +14,8 @@ from solver.draft import Draft, Duty, make_duty
 from solver.improve import Improver
 from solver.instance import Instance
 from solver.many import many_stops
-from solver.partition import Seen
-from solver.ruin import Ruin
+from solver.ruin import PART, Ruin
 from solver.start import greedy_draft
-from solver.strings import Roads
 from solver.tours import Tours
 from solver.writing import write_plan
 from tests.bench.event_generator import event_problem
@@ -80,7 +77,7 @@ def test_a_full_fleet_is_repacked_until_everybody_rides() -> None:
     gate = Gate(instance)
     first = greedy_draft(gate, range(len(instance.riders)))
     assert first.persons_left(instance) > 0
-    runs = [Ruin(gate).run(first, Slice(seconds=None, iterations=60, seed=3), count=instance.rates.count, fixed=0) for _ in range(2)]
+    runs = [Ruin(gate).run(first, Slice(seconds=None, iterations=60, seed=3), count=instance.rates.count) for _ in range(2)]
     draft = runs[0][0]
     assert runs[0] == runs[1]
     assert draft.left == ()
@@ -96,23 +93,6 @@ def test_the_first_so_many_duties_stay_and_a_share_of_the_fleet_is_kept_to() -> 
     assert draft.duties[:2] == first.duties[:2]
     assert all(used <= count[k] for k, used in draft.used().items())
     assert draft.cost < first.cost
-
-
-def test_routes_of_two_drafts_are_put_together_and_none_is_found_where_there_is_none() -> None:
-    instance = public(13, "free")
-    gate = Gate(instance)
-    ruin = Ruin(gate)
-    first = greedy_draft(gate, range(len(instance.riders)))
-    poor, _ = ruin.apart(first, 0)
-    count = instance.rates.count.tolist()
-    alone = Seen(ruin.roads)
-    cheaper = alone.best(poor, count, work=0.3, seconds=20) or poor  # the same routes on smaller vehicles
-    assert alone.best(cheaper, count, work=0.3, seconds=20) is None
-    better, _ = ruin.run(first, Slice(seconds=None, iterations=30, seed=1), count=instance.rates.count, fixed=0)
-    found = ruin.seen.best(poor, count, work=0.3, seconds=20)
-    assert found is not None
-    assert sum(route.cost for route in found) <= better.cost
-    assert sorted(p for route in found for unit in route.units for p in unit.parties) == list(range(len(instance.riders)))
 
 
 def of_scale(scale: str, **limits: Any) -> bool:
@@ -140,7 +120,7 @@ def test_strings_taken_off_between_exact_neighbourhoods_keep_every_promise_and_r
         ruin = Ruin(gate)
         draft = first
         for seed in range(2):  # the second begins milder still
-            draft, _ = ruin.run(draft, Slice(seconds=None, iterations=40, seed=seed), count=instance.rates.count, fixed=0, mild=True)
+            draft, _ = ruin.run(draft, Slice(seconds=None, iterations=40, seed=seed), count=instance.rates.count)
         ends.append(draft)
     assert ends[0] == ends[1]
     assert ends[0].rank(instance) < first.rank(instance)
@@ -162,42 +142,13 @@ def three_stops_two_buses() -> Instance:
     return Instance(solver.parse_problem(root))
 
 
-@pytest.mark.parametrize(("share", "duties"), [(ruin_module.SPLIT, 2), (0.0, 3)])
-def test_strings_share_a_stop_out_where_that_saves_a_bus(monkeypatch: pytest.MonkeyPatch, share: float, duties: int) -> None:
-    monkeypatch.setattr(ruin_module, "SPLIT", share)
+@pytest.mark.parametrize(("part", "duties"), [(PART, 2), (0.0, 3)])
+def test_strings_share_a_stop_out_where_that_saves_a_bus(part: float, duties: int) -> None:
     instance = three_stops_two_buses()
     gate, at = Gate(instance), {1: range(30), 2: range(30, 50), 3: range(50, 70)}
     made = [make_duty(instance, n % len(instance.classes), (stop,), (stop,), list(riders)) for n, (stop, riders) in enumerate(at.items())]
     first = Draft(tuple(duty for duty in made if isinstance(duty, Duty)))
-    draft, _ = Ruin(gate).run(first, Slice(seconds=None, iterations=60, seed=1), count=instance.rates.count, fixed=0, mild=True)
+    draft, _ = Ruin(gate).run(first, Slice(seconds=None, iterations=60, seed=1), count=instance.rates.count, part=part)
     assert len(draft.duties) == duties
     assert draft.left == ()
     assert solver.check_plan(instance.problem, write_plan(gate, draft, bound=0, optimal=False, seconds=0.0)) == []
-
-
-@settings(max_examples=60, deadline=None)
-@given(room=st.integers(1, 40), people=st.lists(st.integers(1, 6), min_size=1, max_size=12))
-def test_a_unit_parted_and_joined_holds_the_same_people(room: int, people: list[int]) -> None:
-    root = event(3, stops=1, vehicles=1, full=False)
-    root["vehicles"][0]["seats"] = 80
-    root["parties"] = [
-        {"id": f"p{n}", "stop": "s1", "seats": seats, "wheelchairs": 0, "legs": ["outbound", "return"]} for n, seats in enumerate(people)
-    ]
-    roads = Roads(Instance(solver.parse_problem(root)))
-    whole = roads.unit(range(len(people)))
-    parts = roads.parted(whole, room)
-    assert sorted(party for part in parts for party in part.parties) == list(range(len(people)))
-    if len(parts) > 1:
-        assert parts[0].seats <= room
-        assert roads.joined(parts) == [whole]
-    else:
-        assert parts == [whole]
-        assert sum(people) <= room or min(people) > room
-
-
-def test_many_units_are_parted_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
-    roads = Roads(three_stops_two_buses())
-    monkeypatch.setattr("solver.strings.MOST_UNITS", 3)
-    whole = roads.unit(range(20))
-    assert len(roads.parted(whole, 5)) == 2
-    assert roads.parted(whole, 6) == [whole]
