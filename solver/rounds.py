@@ -31,7 +31,7 @@ MANY_PATHS = 20_000
 FEW_TURNS = 8  # of that bound where iterations are the limit or little time is left
 TOURS_SHARE = 0.6  # of what is left then, for the bound over tours
 LONGEST_RUIN_S = 30.0
-FEWEST_STRINGS, MOST_STRINGS = 6, 150  # duties: with more a slice is too short to cool down
+FEWEST_STRINGS = 6  # duties
 STRINGS_SHARE, LEAST_STRINGS_S, LONGEST_STRINGS_S = 0.35, 1.4, 10.0  # of the time left, at a time
 AFTERWARDS = 0.5  # of a slice with strings: exact neighbourhoods after it
 STRINGS_EVERY = 3  # rounds where iterations are the limit
@@ -225,10 +225,10 @@ class Rounds:
         self.wait(collect)
 
     def strings_now(self) -> bool:
-        """Whether the next round takes strings of stops off, where duties are neither few nor very many and both legs are alike."""
+        """Whether the next round takes strings of stops off: where there are some duties and both legs are alike."""
         search = self.search
         plain = self.instance.symmetric and not self.instance.minute_minor and search.opening.published is None and not self.many
-        if not plain or not self.opened or not FEWEST_STRINGS <= len(search.best.duties) <= MOST_STRINGS:
+        if not plain or not self.opened or len(search.best.duties) < FEWEST_STRINGS:
             return False
         if search.by_iterations() is not None:
             return self.round % STRINGS_EVERY == 0

@@ -22,7 +22,7 @@ fleet; best known are the costs of the literature.
 
 def section(figures: Mapping[str, Mapping[str, float]], budgets: Mapping[str, float], missed: Sequence[str]) -> str:
     """The text under the title: a row of the table per row that was run."""
-    versions = ", ".join(f"{name} {version(name)}" for name in ("ortools", "pyvrp", "pyvroom", "numpy"))
+    versions = ", ".join(f"{name} {version(name)}" for name in ("ortools", "numba", "numpy", "pyvrp", "pyvroom"))
     rows = [line(name, found, budgets[name]) for name, found in figures.items()]
     short = f"{len(missed)} bars missed" + (f": {'; '.join(missed)}." if missed else ".")
     head = (*HEAD, "first plan s", "memory MB", "over the limit s", "faults")
