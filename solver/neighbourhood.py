@@ -13,7 +13,7 @@ import numpy as np
 from solver.draft import Duty
 from solver.instance import OUTBOUND, RETURN, Instance, Ints
 from solver.paths import Label, PathBook
-from solver.pricing import NEVER, Paths, price_many
+from solver.pricing import NEVER, Paths, price_many, rides
 from solver.seating import Point
 
 FULL_CLASSES = 4  # columns per set that take everything waiting there: the cheapest classes
@@ -175,7 +175,7 @@ def riding_minor(instance: Instance, demand: Demand, sets: Sets) -> Ints:
         secs = np.zeros_like(result)
         for r, pair in enumerate(sets.pairs):
             if (label := pair[leg]) is not None:
-                at = dict(zip(label.order, label.rides, strict=True))
+                at = dict(zip(label.order, rides(instance, leg, label.order), strict=True))
                 secs[r] = [at.get(point[0], 0) * point[1][leg] for point in demand.points]
         result += instance.minute_minor * (secs * persons[None, :]) // 60
     return result

@@ -15,13 +15,12 @@ MAX_REMEMBERED = 120_000
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One order: driving and metres up to its outermost stop, the ride of each stop in it."""
+    """One order: driving and metres up to its outermost stop."""
 
     order: Order
     driving: int
     metres: int
     ride: int  # of the outermost stop
-    rides: tuple[int, ...]
 
 
 class PathBook:
@@ -51,7 +50,7 @@ class PathBook:
             ride = self.secs[0][stop]
             if ride > self.max_ride[stop]:
                 return ()
-            return (Label((stop,), ride, self.metres[0][stop], ride, (ride,)),)
+            return (Label((stop,), ride, self.metres[0][stop], ride),)
         result: list[Label] = []
         rest = stops
         while rest:
@@ -72,7 +71,7 @@ class PathBook:
             if any(other.ride <= ride and other.metres <= metres for other in best):
                 continue
             best = [other for other in best if other.ride < ride or other.metres < metres]
-            best.append(Label((*label.order, stop), label.driving + hop, metres, ride, (*label.rides, ride)))
+            best.append(Label((*label.order, stop), label.driving + hop, metres, ride))
         return best
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from solver.admit import Gate
 from solver.children import Slice
+from solver.compiled import give_back
 from solver.draft import Draft, Duty, make_duty
 from solver.instance import Instance
 from solver.pricing import NEVER, paths_of, price_many
@@ -33,7 +34,7 @@ class Ruin:
 
     def __init__(self, gate: Gate) -> None:
         self.gate, self.instance = gate, gate.instance
-        self.runs = 0
+        self.runs, self.loaded = 0, False
         self.roads = roads_of(self.instance)
 
     def run(
@@ -58,6 +59,9 @@ class Ruin:
             seed = (piece.seed * 1_000_003 + clock.turns) % 2**32
             if board.anneal(Temper(heat=heat, person=person, duty=duty, part=part), seed, clock.tries) and on_better is not None:
                 on_better(board.draft())
+            if not self.loaded:
+                self.loaded = True
+                give_back()
             clock.next()
         return board.draft(), -(-clock.done // PER_ITERATION)
 

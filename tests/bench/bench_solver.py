@@ -3,7 +3,8 @@
     python -m tests.bench.bench_solver [--all | --rows S,T,M] [--seeds 1,2,3] [--seconds 10] [--problems FILE ...] [--no-write]
 
 Prints a line per run, a table of geometric means, and one JSON object as the last line; exit status 1 if a bar of
-docs/solver.md is missed. Writes the solver's section of docs/benchmarks.md. A row is a scale with a budget (ROWS); S, T and M are
+docs/solver.md is missed. Writes the solver's section of docs/benchmarks.md, where rows that were not run
+stay as they were. A row is a scale with a budget (ROWS); S, T and M are
 run unless told otherwise, `--all` runs every row, L with one seed. Rows with an F have every rule in play (full_rules.py), which no
 rival can express; rows H13 to H20 are public problems with mixed fleets (hfvrp/instances.py), each with a limited and a free fleet.
 `--problems` runs other files: in the rows asked for, those whose name begins with the row's scale.
@@ -24,7 +25,7 @@ from typing import Any
 import msgspec
 
 from solver import load_problem
-from tests.bench.benchmarks_page import finish, write_section
+from tests.bench.benchmarks_page import finish, read_section, write_section
 from tests.bench.event_generator import event_problem
 from tests.bench.full_rules import with_every_rule
 from tests.bench.hfvrp.instances import best_known_minor, hfvrp_problem
@@ -32,6 +33,7 @@ from tests.bench.solver_page import RIVALS, section
 
 ROOT = Path(__file__).parents[2]
 USUAL = ("S", "T", "M")
+TITLE = "Solver"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,10 +145,10 @@ def main(arguments: list[str]) -> int:
                 budgets[name] = given.seconds or row.seconds
                 figures[name] = summary([compare(row, file, budgets[name]) for file in mine])
     missed = [miss for name, found in figures.items() for miss in missed_bars(name, found)]
-    text = section(figures, budgets, missed)
+    text = section(figures, budgets, missed, before=read_section(TITLE), order=list(ROWS))
     print(text)
     if not given.no_write:
-        write_section("Solver", text)
+        write_section(TITLE, text)
     return finish({"figures": figures, "budget_s": budgets}, missed)
 
 

@@ -17,6 +17,12 @@ def where_and_when(command: str) -> str:
     return f"`{command}`, {datetime.now(UTC):%Y-%m-%d}, {machine}."
 
 
+def read_section(title: str) -> str:
+    """What stands under `## title`, "" where there is none."""
+    old = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+    return old.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
 def write_section(title: str, text: str) -> None:
     """Puts `text` under `## title`, in place of what stood there; a new section goes to the end."""
     old = PAGE.read_text(encoding="utf-8") if PAGE.exists() else "# Benchmarks\n"

@@ -1,6 +1,7 @@
 """The solver's section of docs/benchmarks.md."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from importlib.metadata import version
 
 from tests.bench.benchmarks_page import table, where_and_when
@@ -20,13 +21,22 @@ fleet; best known are the costs of the literature.
 """
 
 
-def section(figures: Mapping[str, Mapping[str, float]], budgets: Mapping[str, float], missed: Sequence[str]) -> str:
-    """The text under the title: a row of the table per row that was run."""
+def section(
+    figures: Mapping[str, Mapping[str, float]], budgets: Mapping[str, float], missed: Sequence[str], *, before: str, order: Sequence[str]
+) -> str:
+    """The text under the title: a row of the table per row that was run, and those of the text before that were not run now."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("ortools", "numba", "numpy", "pyvrp", "pyvroom"))
-    rows = [line(name, found, budgets[name]) for name, found in figures.items()]
-    short = f"{len(missed)} bars missed" + (f": {'; '.join(missed)}." if missed else ".")
-    head = (*HEAD, "first plan s", "memory MB", "over the limit s", "faults")
-    return f"{where_and_when('make bench-solver')}\n{versions}.\n{WORDS}\n{short}\n\n{table(head, rows)}\n"
+    head = (*HEAD, "first plan s", "memory MB", "over the limit s", "faults", "on")
+    found_before = {cells[0]: cells for cells in map(cells_of, before.splitlines()) if len(cells) == len(head)}
+    rows = found_before | {name: line(name, found, budgets[name]) for name, found in figures.items()}
+    short = f"{len(missed)} bars missed by the rows run last" + (f": {'; '.join(missed)}." if missed else ".")
+    listed = table(head, [rows[name] for name in order if name in rows])
+    return f"{where_and_when('make bench-solver')}\n{versions}.\n{WORDS}\n{short}\n\n{listed}\n"
+
+
+def cells_of(text: str) -> list[str]:
+    """The cells of a line of a Markdown table; one cell for any other line."""
+    return [cell.strip() for cell in text.strip().strip("|").split("|")]
 
 
 def line(name: str, found: Mapping[str, float], budget_s: float) -> list[str]:
@@ -45,4 +55,5 @@ def line(name: str, found: Mapping[str, float], budget_s: float) -> list[str]:
         f"{found['memory_mb']:.0f}",
         f"{found['late_s']:.2f}",
         f"{found['faults']:.0f}",
+        f"{datetime.now(UTC):%Y-%m-%d}",
     ]

@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -191,6 +194,24 @@ def test_what_was_compiled_is_found_again_and_warming_up_does_nothing_twice() ->
         assert warm.main() == 0
         assert sorted(path.stat().st_mtime_ns for path in compiled.place().rglob("*")) == before
     assert warm.smallest()["parties"]
+
+
+def compiler_kb() -> int:
+    """What the compiler's own code holds of this process's memory."""
+    parts = Path("/proc/self/smaps").read_text().split("libllvmlite.so\n")
+    return sum(int(after.split("Rss:")[1].split()[0]) for before, after in pairwise(parts) if " r-xp " in before.splitlines()[-1])
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists() or not compiled.ready(), reason="Linux only, and where something is compiled")
+def test_the_compilers_pages_are_given_back_and_what_it_made_still_runs() -> None:
+    before = ending()
+    import_module("numba").njit(lambda x: x + 1)(1)  # something new to compile needs it
+    assert compiler_kb() > 10_000
+    compiled.give_back()
+    assert compiler_kb() < 1_000
+    assert ending() == before
+    assert compiler_kb() < 10_000
+    assert import_module("numba").njit(lambda x: x + 2)(1) == 3
 
 
 def test_other_sources_libraries_or_processors_get_a_cache_of_their_own(monkeypatch: Any) -> None:
