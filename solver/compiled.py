@@ -57,20 +57,27 @@ def wanted() -> bool:
     return now or ready()
 
 
+@cache
+def _numba() -> Any:
+    """The compiler's library: a sixth of a second and 100 MB, which only those who search by strings have to pay."""
+    numba: Any = import_module("numba")
+    numba.config.CACHE_DIR = str(place())
+    give_back()
+    return numba
+
+
 def compiled(function: Function) -> Function:
     """The function, compiled if that takes no time. Its arrays are its caller's: none is made, kept or counted inside."""
     if not wanted():
         return function
-    numba: Any = import_module("numba")  # a sixth of a second and 60 MB, which only those who search by strings have to pay
-    numba.config.CACHE_DIR = str(place())
     # without counting references to the arrays, which takes nine tenths of the time (22 us a step instead of 4)
-    return cast("Function", numba.njit(cache=True, _nrt=False)(function))
+    return cast("Function", _numba().njit(cache=True, _nrt=False)(function))
 
 
 def give_back() -> None:
-    """Gives the pages of the compiler's own code back to the system: functions once loaded do without (70 MB of each process).
+    """Gives the pages of the compiler's own code back to the system (70 MB): its start reads nearly all, what comes after little.
 
-    Should they be called again after all, the system reads them from the file as it did the first time. Linux only.
+    Whatever of it is called again the system reads from the file, as it did the first time. Linux only.
     """
     advice, maps = getattr(mmap, "MADV_DONTNEED", None), Path("/proc/self/maps")
     if advice is None or not maps.exists():
