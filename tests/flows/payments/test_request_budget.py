@@ -1,6 +1,8 @@
 """Stripe's limits are kept by all processes together, sign-ups first."""
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -122,8 +124,10 @@ async def test_charges_leave_a_reserve_that_sign_ups_may_use(conn: Connection) -
 
 
 async def test_all_endpoints_together_share_what_the_account_has(conn: Connection) -> None:
+    began = time.monotonic()
     given = [(await take(conn, for_sign_up=True, endpoint=f"GET /v1/{name}")).granted for name in "abcdefgh"]
-    assert sum(given) in {12, 13}, "12 at once, and what came in meanwhile"
+    meanwhile = math.ceil(100 * (time.monotonic() - began))
+    assert 12 <= sum(given) <= 12 + meanwhile, "12 at once, and what came in meanwhile"
 
 
 async def test_what_a_bucket_gives_in_a_second_is_its_limit_and_a_clock_set_back_stops_nothing(conn: Connection) -> None:
