@@ -1,6 +1,6 @@
 """Functions compiled by numba: from a cache that `python -m solver.warm` fills once, interpreted where it was not filled.
 
-Compiling takes ten seconds, as long as a whole search may take, so that a search never does it. Both ways give the same
+Compiling takes 17 s, longer than most searches may take, so that a search never does it. Both ways give the same
 answers. What was compiled lies beside the library's own byte code, in a folder named after everything it depends on.
 """
 

@@ -181,7 +181,7 @@ def facts_of(instance: Instance, roads: Roads, parties: Sequence[int]) -> Facts:
 
 def empty_rows(count: int, stops: int, places: int) -> Rows:
     """Rows without calls."""
-    by_row, by_call = np.zeros((12, count), np.int64), np.zeros((5, count, stops), np.int64)
+    by_row, by_call = np.zeros((9, count), np.int64), np.zeros((5, count, stops), np.int64)
     return Rows(
         klass=by_row[0],
         calls=by_row[1],

@@ -7,6 +7,8 @@ left on a route near by. A route that becomes too full may change into another c
 ends on the cheapest free vehicle. Whoever finds no seat stays out at a price and is tried in every later step.
 
 A try works on copies of the rows it changes; what is remembered about the others stays true, whether it is accepted or not.
+
+Over 400 lines, because it is one loop: the steps of a try in their order, each a function only as long as it needs to be.
 """
 
 import math
