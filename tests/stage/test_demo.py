@@ -1,7 +1,6 @@
 """The demo as a person runs it: a process that is started, read and interrupted."""
 
 import os
-import random
 import re
 import shutil
 import signal
@@ -15,7 +14,7 @@ import psutil
 import pytest
 
 from app.stage.demo_state import DemoFolder
-from app.stage.ports import is_free
+from app.stage.ports import free_port, hold, is_free
 from app.stage.roles import PARTNER_PORT_OFFSET
 from tests.support.waiting import wait_until
 
@@ -81,9 +80,8 @@ class RunningDemo:
 
 
 def five_free_ports() -> int:
-    """A port whose next four neighbours are free too, below those the system hands out: tests beside this one take of these."""
-    tries = iter(lambda: random.randrange(20_000, 30_000, PARTNER_PORT_OFFSET + 1), 0)
-    return next(port for port in tries if all(is_free(port + offset) for offset in range(PARTNER_PORT_OFFSET + 1)))
+    """A port held together with its next four neighbours."""
+    return next(port for port in iter(free_port, 0) if all(hold(port + offset) for offset in range(1, PARTNER_PORT_OFFSET + 1)))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import secrets
+import socket
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -30,7 +31,14 @@ ARRIVE = datetime(2030, 6, 1, 16, 0, tzinfo=UTC)
 
 
 class QuietServer(uvicorn.Server):
-    """A server inside a test: signals stay pytest's."""
+    """A server inside a test: signals stay pytest's, and one that cannot start is the error of that test alone."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts as uvicorn does, its SystemExit made an error: the former would spoil a fixture for every test after."""
+        try:
+            await super().startup(sockets)
+        except SystemExit as end:
+            raise RuntimeError(f"The server of port {self.config.port} did not start; its log says why") from end
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
