@@ -11,7 +11,7 @@ _LOWEST = 11_000  # above the last one that browsers refuse to open (10080)
 _HIGHEST = 65_535
 _OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _USUAL_OUTGOING = (32_768, _HIGHEST)  # where the system does not tell: Linux from 32768 on, others from 49152 on
-_MOST_HELD = 256
+_MOST_HELD = 32  # each is an open file; a stack has five
 _TRIES = 1_000
 
 _held: deque[socket.socket] = deque()
@@ -37,7 +37,7 @@ def free_port() -> int:
 def hold(port: int) -> bool:
     """Take `port` for this process, or return False where somebody has it.
 
-    Among those who ask here, in whatever process: the UDP port of the same number is bound, which ends with its process. The last 256
+    Among those who ask here, in whatever process: the UDP port of the same number is bound, which ends with its process. The last 32
     of a process are held.
     """
     holder = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
