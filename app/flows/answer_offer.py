@@ -15,7 +15,7 @@ from app.domain.dispatch.model import Cause, DeclineReason, Offer, OfferState
 from app.domain.dispatch.snapshot import duty_day
 from app.domain.dispatch.store import offers, plans
 from app.domain.events import store as events
-from app.domain.events.model import Event, EventState
+from app.domain.events.model import Event
 from app.domain.fleet import store as fleet
 from app.domain.fleet.model import Availability, SpanKind
 from app.flows.allocate_event import allocate_if_settled_within
@@ -93,9 +93,7 @@ async def check_answerable(conn: Connection, offer: Offer) -> None:
 
 
 async def check_stands(conn: Connection, event: Event, offer: Offer) -> None:
-    """Refuses a yes to what is no longer wanted, or by an operator that may not drive on that day."""
-    if event.state is EventState.CANCELLED:
-        raise Gone("The event is cancelled and this offer with it.", code="offer_withdrawn")
+    """Refuses a yes to what is no longer planned, or by an operator that may not drive on that day."""
     duty = await plans.get_duty(conn, offer.duty_id)
     if duty is None or not await plans.is_in_current_plan(conn, offer.duty_id):
         raise Conflict("The plan has changed and this duty is not part of it any more. Look for a newer offer.", code="offer_superseded")

@@ -12,11 +12,13 @@ from app.core.live import tell
 from app.core.timers import clear_timer, set_timer
 from app.domain.dispatch.model import Cause
 from app.domain.dispatch.service import resolve
+from app.domain.dispatch.store import demand as paid
 from app.domain.dispatch.store import snapshots
 from app.domain.events import store as events
 from app.domain.events.model import Event, EventState
 from app.domain.trips import store as trips
 from app.domain.trips.model import TripState
+from app.flows.allocate_event import unseated_of
 from app.flows.collect_payment import end_collection_within
 from app.flows.credit_back import credit_back_within
 from app.flows.want_plan import want_plan_within
@@ -54,8 +56,9 @@ async def dispatch_event(pool: Pool, event_id: UUID, *, actor: str) -> None:
 
 async def check_dispatchable(conn: Connection, event: Event) -> None:
     """Refuses what cannot be planned, each with its own code."""
-    if event.state is EventState.CANCELLED:
-        raise Conflict("This event is cancelled; there is nothing to plan.", code="event_cancelled")
+    stranded = await unseated_of(conn, event, await paid.list_paid_parties(conn, event.id))
+    if event.state is EventState.CANCELLED and not stranded:
+        raise Conflict("This event is cancelled and nobody waits for a way home; there is nothing to plan.", code="event_cancelled")
     if await busload_now(conn) >= await snapshots.read_seating_deadline(conn, event.id):
         raise Conflict("The capacity deadline has passed: whoever had no seat by then has been refunded.", code="capacity_deadline_passed")
     states = [trip.state for trip in await trips.list_trips(conn, [event.id])]
@@ -63,7 +66,7 @@ async def check_dispatchable(conn: Connection, event: Event) -> None:
         raise Conflict(
             f"{still} trip(s) of this event still collect pledges. Wait for their deadlines, or cancel them first.", code="trips_still_open"
         )
-    if not PLANNED & set(states):
+    if not PLANNED & set(states) and not stranded:
         raise Conflict("No trip of this event is confirmed, so there is nobody to plan for.", code="nothing_to_dispatch")
 
 

@@ -11,7 +11,7 @@ from app.core.ids import new_id
 from app.core.jobs import enqueue_for
 from app.core.live import tell
 from app.core.log import logger
-from app.domain.dispatch.model import FRESH_CAUSES, MAX_ROUNDS, Cause, Scope, Snapshot, exclusions_of
+from app.domain.dispatch.model import FRESH_CAUSES, MAX_ROUNDS, Cause, OfferState, Scope, Snapshot, exclusions_of
 from app.domain.dispatch.service import raise_incident
 from app.domain.dispatch.snapshot import (
     Bus,
@@ -67,13 +67,19 @@ async def freeze_demand(pool: Pool, event_id: UUID, *, travel: TravelTimes) -> l
 
 
 async def read_demands(conn: Connection, event: Event) -> list[Demand]:
-    """What is to be planned, by scope: accepted duties, their riders and vehicles are set already and not part of it."""
-    return [await read_demand(conn, event, Scope(scope)) for scope in event.scopes]
+    """What is to be planned, by scope: accepted duties, their riders and vehicles are set already and not part of it.
+
+    Of a cancelled event only the way home of people who have set out.
+    """
+    wanted = [Scope(scope) for scope in event.scopes if event.state is not EventState.CANCELLED or scope == Scope.RETURN.value]
+    return [await read_demand(conn, event, scope) for scope in wanted]
 
 
 async def read_demand(conn: Connection, event: Event, scope: Scope) -> Demand:
     """One scope's paid parties without a seat, and the vehicles that may be asked."""
     seated = await paid.list_seated_pledges(conn, event.id, scope)
+    if event.state is EventState.CANCELLED:
+        seated |= await list_stayed_home(conn, event)
     parties = [party for party in ridable(await paid.list_paid_parties(conn, event.id), scope) if party.pledge_id not in seated]
     buses = await read_buses(conn, event, scope)
     return demand_of(
@@ -84,6 +90,12 @@ async def read_demand(conn: Connection, event: Event, scope: Scope) -> Demand:
         buses=buses,
         rules=await fleet.list_driver_rules(conn, sorted({bus.vehicle.rules for bus in buses})),
     )
+
+
+async def list_stayed_home(conn: Connection, event: Event) -> set[UUID]:
+    """Who was to ride there and back and has no seat there: refunded, and not at the venue."""
+    there = await paid.list_seated_pledges(conn, event.id, Scope.OUTBOUND)
+    return {party.pledge_id for party in ridable(await paid.list_paid_parties(conn, event.id), Scope.OUTBOUND)} - there
 
 
 async def read_buses(conn: Connection, event: Event, scope: Scope) -> list[Bus]:
@@ -112,7 +124,7 @@ async def read_buses(conn: Connection, event: Event, scope: Scope) -> list[Bus]:
 async def keep_snapshots(conn: Connection, event: Event, demands: list[Demand], matrices: list[Matrix]) -> list[UUID]:
     """Stores what differs from the newest snapshot of its scope, unless the rounds are used up and the organiser has to decide."""
     cause = await snapshots.wanted_cause(conn, event.id)
-    if cause is None or event.state is EventState.CANCELLED:
+    if cause is None or await is_over(conn, event, demands):
         await snapshots.drop_wish(conn, event.id)
         return []
     if cause not in FRESH_CAUSES and await snapshots.rounds_since_decision(conn, event.id) >= MAX_ROUNDS:
@@ -129,6 +141,13 @@ async def keep_snapshots(conn: Connection, event: Event, demands: list[Demand], 
     if not made:
         await allocate_if_settled_within(conn, event)
     return made
+
+
+async def is_over(conn: Connection, event: Event, demands: list[Demand]) -> bool:
+    """Whether an event is cancelled and nobody waits for a way home, nor is anybody asked for one."""
+    if event.state is not EventState.CANCELLED or any(demand.parties for demand in demands):
+        return False
+    return not any(offer.state in {OfferState.PROPOSED, OfferState.SENT} for offer in await offers.list_offers_of_event(conn, event.id))
 
 
 async def keep_snapshot(conn: Connection, event: Event, demand: Demand, matrix: Matrix, *, round_number: int, cause: Cause) -> UUID | None:

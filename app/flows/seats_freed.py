@@ -7,7 +7,7 @@ from app.core.clock import busload_now
 from app.core.database import Connection
 from app.core.live import tell
 from app.core.timers import set_timer
-from app.domain.dispatch.model import Cause, Offer, OfferState
+from app.domain.dispatch.model import Cause, Offer, OfferState, Scope
 from app.domain.dispatch.service import withdraw
 from app.domain.dispatch.store import demand as paid
 from app.domain.dispatch.store import offers, plans, snapshots
@@ -79,11 +79,16 @@ async def not_begun(conn: Connection, accepted: Sequence[Offer]) -> list[Offer]:
 async def call_off_event_within(conn: Connection, event: Event) -> None:
     """The event does not take place: every offer is withdrawn, accepted ones whose duty has not begun too. The event is locked.
 
-    Buses that bring people home who have set out already go on.
+    Buses that bring people home who have set out already go on, or are still asked for; whoever of them has lost theirs is planned for.
     """
     history = await offers.list_offers_of_event(conn, event.id)
-    await tell_withdrawn(conn, event, await withdraw(conn, [o for o in history if o.state in {OfferState.PROPOSED, OfferState.SENT}]))
     needed = await plans.list_duties_of_departed(conn, event.id)
+    homeward = {duty.id for duty in await plans.list_duties_by_id(conn, list(needed)) if duty.scope is Scope.RETURN}
+    waiting = [offer for offer in history if offer.state in {OfferState.PROPOSED, OfferState.SENT} and offer.duty_id not in homeward]
+    await tell_withdrawn(conn, event, await withdraw(conn, waiting))
     await call_off(conn, event, [offer for offer in history if offer.state is OfferState.ACCEPTED and offer.duty_id not in needed])
     if await manifests.read_current_manifests(conn, event.id):
         await issue_manifests_within(conn, event.id, cause="event cancelled")
+    await snapshots.drop_unsolved(conn, event.id)
+    if needed:
+        await want_plan_within(conn, event.id, Cause.SUPERSEDED, at_once=True)

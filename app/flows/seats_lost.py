@@ -8,7 +8,7 @@ from app.core.clock import busload_now
 from app.core.database import Connection
 from app.core.live import tell
 from app.core.timers import set_timer
-from app.domain.dispatch.model import Cause, Duty, last_chance
+from app.domain.dispatch.model import Cause, Duty, Scope, last_chance
 from app.domain.dispatch.service import raise_incident
 from app.domain.dispatch.store import crews, snapshots
 from app.domain.dispatch.store import demand as paid
@@ -44,7 +44,7 @@ async def seats_lost_within(conn: Connection, event: Event, duty: Duty, *, offer
     pledge_ids = [party.pledge_id for party in parties]
     deadline_at = await keep_looking(conn, event, duty)
     incident_id = await raise_incident(conn, event.id, "operator_pulled_out", summary, pledge_ids=pledge_ids, duty_id=duty.id)
-    await tell_riders(conn, event, await pledges.list_pledges_by_id(conn, pledge_ids), offer_code=offer_code, deadline_at=deadline_at)
+    await tell_riders(conn, event, duty, await pledges.list_pledges_by_id(conn, pledge_ids), offer_code=offer_code, deadline_at=deadline_at)
     await want_plan_within(conn, event.id, Cause.PULLED_OUT, at_once=True)
     await tell(conn, "duty", duty.id)
     await tell(conn, "event", event.id)
@@ -88,7 +88,9 @@ async def keep_looking(conn: Connection, event: Event, duty: Duty) -> datetime:
     return deadline_at
 
 
-async def tell_riders(conn: Connection, event: Event, riders: Sequence[Pledge], *, offer_code: str, deadline_at: datetime) -> None:
+async def tell_riders(
+    conn: Connection, event: Event, duty: Duty, riders: Sequence[Pledge], *, offer_code: str, deadline_at: datetime
+) -> None:
     """What happened, what is done about it, and what is owed if it fails."""
     await queue_mails(
         conn,
@@ -103,6 +105,7 @@ async def tell_riders(conn: Connection, event: Event, riders: Sequence[Pledge], 
                     "pledge_id": str(rider.id),
                     "name": rider.name,
                     "event": event.name,
+                    "is_return": duty.scope is Scope.RETURN,
                     "deadline": deadline_at.isoformat(),
                     "zone": event.zone,
                     "phone": event.contact_phone,

@@ -46,7 +46,7 @@ async def read_shortfall(conn: Connection, event: Event) -> int:
     fares_minor = await paid.fares_held_minor(conn, event.id, without=unserved)
     balances = await list_balances(conn, [event.book])
     subsidy_minor = sum(balance.amount_minor for balance in balances if balance.account == SUBSIDY)
-    hire_minor = sum(duty.hire_minor for duty in await plans.list_current_duties(conn, event.id))
+    hire_minor = await plans.current_hire_minor(conn, event.id)
     missing = shortfall_of(fares_minor=fares_minor, fee_bp=event.fee_bp, partner_share_bp=event.partner_share_bp, hire_minor=hire_minor)
     return max(0, missing - subsidy_minor)
 
@@ -56,7 +56,7 @@ async def send_offers(pool: Pool, event_id: UUID, *, secret: str) -> list[UUID]:
     async with transaction(pool) as conn:
         await act_as(conn, "dispatch", "offer sent")
         event = await events.lock_event(conn, event_id)
-        if event is None or event.state is EventState.CANCELLED or await is_held(conn, event):
+        if event is None or await is_held(conn, event):
             return []
         waiting = [o for o in await offers.list_offers_of_event(conn, event_id) if o.state is OfferState.PROPOSED]
         duties = {duty.id: duty for duty in await plans.list_current_duties(conn, event_id)}
@@ -114,6 +114,7 @@ def offer_facts(event: Event, offer: Offer, duty: Duty, vehicle: Vehicle) -> dic
         "offer_id": str(offer.id),
         "code": offer.public_code,
         "event": event.name,
+        "cancelled": event.state is EventState.CANCELLED,
         "vehicle": f"{vehicle.name} ({vehicle.plate})",
         "price_minor": offer.price_minor,
         "currency": offer.currency,

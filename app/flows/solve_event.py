@@ -20,7 +20,7 @@ from app.domain.dispatch.solving import Answer, PlanFaulty, SolveLimits, answer,
 from app.domain.dispatch.store import demand as paid
 from app.domain.dispatch.store import offers, plans, snapshots
 from app.domain.events import store as events
-from app.domain.events.model import Event, EventState
+from app.domain.events.model import Event
 from app.domain.fleet import store as fleet
 from app.flows.allocate_event import allocate_if_settled_within
 from app.flows.send_offers import settle_shortfall_within, tell_withdrawn
@@ -102,7 +102,7 @@ async def read_kept(conn: Connection, snapshot: Snapshot, problem: Problem) -> l
 async def store_answer(conn: Connection, snapshot: Snapshot, problem: Problem, found: Answer) -> UUID | None:
     """Stores a checked plan unless the world has moved on; then a new one is wished for."""
     event = await events.lock_event(conn, snapshot.event_id)
-    if event is None or event.state is EventState.CANCELLED or not await is_open(conn, snapshot):
+    if event is None or not await is_open(conn, snapshot):
         return None
     if await busload_now(conn) >= await snapshots.read_seating_deadline(conn, event.id):
         return None  # the capacity deadline has settled who rides

@@ -207,12 +207,12 @@ async def withdraw_offers(conn: Connection, offer_ids: Sequence[UUID], *, states
 
 
 async def count_open_duties(conn: Connection, event_id: UUID) -> int:
-    """Duties of the current plans that nobody has accepted."""
+    """Duties of the current plans that somebody is still to accept: called-off ones are not."""
     found: int = await conn.fetchval(
         """
-        SELECT count(*)::int FROM plans p JOIN plan_duties pd ON pd.plan_id = p.id
-        WHERE p.event_id = $1 AND p.is_current
-          AND NOT EXISTS (SELECT FROM offers o WHERE o.duty_id = pd.duty_id AND o.state = 'accepted')
+        WITH newest AS (SELECT DISTINCT ON (duty_id) duty_id, state FROM offers WHERE event_id = $1 ORDER BY duty_id, id DESC)
+        SELECT count(*)::int FROM plans p JOIN plan_duties pd ON pd.plan_id = p.id JOIN newest o ON o.duty_id = pd.duty_id
+        WHERE p.event_id = $1 AND p.is_current AND o.state NOT IN ('accepted', 'withdrawn')
         """,
         event_id,
     )

@@ -188,6 +188,20 @@ async def list_current_duties(conn: Connection, event_id: UUID, scope: Scope | N
     )
 
 
+async def current_hire_minor(conn: Connection, event_id: UUID) -> int:
+    """What the duties of an event's current plans cost, minor units, without those called off."""
+    found: int = await conn.fetchval(
+        """
+        WITH newest AS (SELECT DISTINCT ON (duty_id) duty_id, state FROM offers WHERE event_id = $1 ORDER BY duty_id, id DESC)
+        SELECT coalesce(sum(d.hire_minor), 0)::bigint
+        FROM plans p JOIN plan_duties pd ON pd.plan_id = p.id JOIN duties d ON d.id = pd.duty_id JOIN newest o ON o.duty_id = d.id
+        WHERE p.event_id = $1 AND p.is_current AND o.state <> 'withdrawn'
+        """,
+        event_id,
+    )
+    return found
+
+
 async def is_in_current_plan(conn: Connection, duty_id: UUID) -> bool:
     """Whether the newest plan of its scope still has this very duty."""
     found = await conn.fetchval(

@@ -89,6 +89,11 @@ async def list_unsolved(conn: Connection, event_id: UUID) -> list[UUID]:
     return [row["id"] for row in rows]
 
 
+async def drop_unsolved(conn: Connection, event_id: UUID) -> None:
+    """Problems of a cancelled event that have no plan: nobody needs one any more."""
+    await conn.execute("DELETE FROM snapshots s WHERE event_id = $1 AND NOT EXISTS (SELECT FROM plans WHERE snapshot_id = s.id)", event_id)
+
+
 async def rounds_since_decision(conn: Connection, event_id: UUID) -> int:
     """Re-solves since booking close or the organiser's last word (each counted once over both scopes)."""
     found: int = await conn.fetchval(
