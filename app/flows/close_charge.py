@@ -13,7 +13,7 @@ log = logger(__name__)
 
 
 async def close_payment(pool: Pool, payment_id: UUID, *, gateway: PaymentGateway) -> None:
-    """Job `close_charge`: closes a payment that was let go or given up while it waited for the rider's approval. Repeatable."""
+    """Job `close_charge`: closes a payment that was let go or given up and may still take money. Repeatable."""
     async with transaction(pool) as conn:
         payment = await payments.get_payment(conn, payment_id)
     if payment is None or payment.state not in IN_FLIGHT or payment.intent_ref is None:

@@ -9,8 +9,8 @@ from app.core.jobs import enqueue_for
 from app.core.timers import set_timer
 from app.domain.notifications.service import queue_mail
 from app.domain.payments import store as payments
-from app.domain.payments.model import FORGOTTEN_AFTER, Payment, PaymentState, at_the_bank
-from app.domain.payments.service import BEFORE_MAILS, let_go
+from app.domain.payments.model import FORGOTTEN_AFTER, Payment, PaymentState
+from app.domain.payments.service import BEFORE_MAILS, let_go, list_moving
 from app.domain.pledges import store as pledges
 from app.domain.pledges.model import LIVE, Pledge, PledgeState
 from app.domain.trips import store as trips
@@ -55,7 +55,7 @@ async def warn_of_end(pool: Pool, payment_id: UUID) -> None:
 async def end_within(conn: Connection, payment: Payment) -> bool:
     """Gives a failed charge up at the end of its time; False when it settled meanwhile or is not over yet.
 
-    One that may still be approved at the rider's bank is closed at Stripe first, and comes back as one to give up.
+    One that may still take money is closed at Stripe first, and comes back as one to give up.
     """
     trip_id = await pledges.find_trip_of(conn, payment.reference)
     assert trip_id is not None
@@ -64,7 +64,7 @@ async def end_within(conn: Connection, payment: Payment) -> bool:
     pledge = await pledges.lock_pledge(conn, payment.reference)
     latest = await payments.lock_payment(conn, payment.id)
     assert latest is not None
-    if at_the_bank(latest):
+    if await list_moving(conn, [latest]):
         await let_go(conn, [latest])
         return False
     if not await payments.abandon_payment(conn, payment.id):

@@ -80,10 +80,18 @@ MUTATIONS = (
         new='if refund.attempts > 99 else []\n        key += f"-{refund.attempts}"',
     ),
     Mutation(
-        what="a charge that waits for its bank is void at once",
+        what="a charge that may still take money is void at once",
         path="app/domain/payments/service.py",
-        old="closing = [payment.id for payment in payments if at_the_bank(payment)]",
+        old="closing = [payment.id for payment in payments if payment.id in moving]",
         new="closing: list[UUID] = []",
+    ),
+    Mutation(
+        what="a charge is void although nobody answered for one of its attempts",
+        path="app/domain/payments/service.py",
+        old=" | await store.list_unanswered(conn, [one.id for one in payments])",
+        new="",
+        tested_by="tests/flows/payments/test_overtaken.py::"
+        "test_a_confirmation_that_arrives_after_its_charge_was_let_go_takes_no_money_for_good",
     ),
     Mutation(
         what="a settled charge is claimed again by a second job",

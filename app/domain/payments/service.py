@@ -94,14 +94,24 @@ def attempt_key(payment: Payment) -> str:
 async def let_go(conn: Connection, payments: Sequence[Payment]) -> None:
     """Locked charges that wait will not be made: void at once.
 
-    One that waits for the rider's approval is closed at Stripe first: its bank's page may be open, and an approval after the void
-    would take money that nobody knows of. Until then it is `submitting`, so that it settles and is refunded if it must be.
+    One that may still take money (`list_moving`) is closed at Stripe first: after the void nobody would know of that money. Until then
+    it is `submitting`, so that it settles and is refunded if it must be.
     """
-    closing = [payment.id for payment in payments if at_the_bank(payment)]
+    moving = await list_moving(conn, payments)
+    closing = [payment.id for payment in payments if payment.id in moving]
     for payment_id in closing:
-        await claim_attempt(conn, payment_id, [PaymentState.NEEDS_ACTION])
+        await claim_attempt(conn, payment_id, [PaymentState.NEEDS_ACTION, PaymentState.RETRYABLE])
     await enqueue_for(conn, "close_charge", closing)
     await store.void_payments(conn, [payment.id for payment in payments if payment.id not in closing])
+
+
+async def list_moving(conn: Connection, payments: Sequence[Payment]) -> set[UUID]:
+    """Those of these charges that may still take money without another word from us.
+
+    The rider's bank may have its page open; or nobody answered for an attempt. That one may be slow, not lost: what Stripe shows
+    when it is looked up is then the failure of the attempt before it, and its own confirmation is on the way.
+    """
+    return {payment.id for payment in payments if at_the_bank(payment)} | await store.list_unanswered(conn, [one.id for one in payments])
 
 
 async def refund_rest(conn: Connection, payments: Sequence[Payment], reason: str) -> dict[UUID, int]:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.core.database import Connection, fetch_all, fetch_maybe
-from app.domain.payments.model import NewPayment, Outcome, Payment, PaymentState
+from app.domain.payments.model import CLOSED, NewPayment, Outcome, Payment, PaymentState
 
 
 async def add_payments(conn: Connection, new: Sequence[NewPayment]) -> None:
@@ -185,6 +185,20 @@ async def finish_attempt(conn: Connection, *, payment_id: UUID, number: int, out
         number,
         outcome,
     )
+
+
+async def list_unanswered(conn: Connection, payment_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of these failed charges whose intent is open and one of whose attempts nobody has answered for."""
+    rows = await conn.fetch(
+        """
+        SELECT id FROM payments m
+        WHERE id = ANY($1::uuid[]) AND state = 'retryable' AND intent_ref IS NOT NULL AND error_code <> $2
+          AND EXISTS (SELECT FROM payment_attempts a WHERE a.payment_id = m.id AND a.outcome = 'unknown')
+        """,
+        list(payment_ids),
+        CLOSED,
+    )
+    return {row["id"] for row in rows}
 
 
 async def set_intent(conn: Connection, payment_id: UUID, intent_ref: str, *, attempt: int) -> str | None:

@@ -18,11 +18,11 @@ from app.flows.approve_charge import approve_charge
 from app.flows.cancel_trip import cancel_trip
 from app.flows.charge_payment import attempt
 from app.flows.look_up_payment import look_up_payment
-from tests.support.ledgers import charges_at_stripe, payment_ids
+from tests.support.ledgers import assert_sound, charges_at_stripe, payment_ids
 from tests.support.riders import between, charge_with, later, payments, set_decline_rate, states, tipped
 from tests.support.service import Service
 
-TWO_DAYS, A_MINUTE = timedelta(hours=49), timedelta(seconds=61)
+TWO_DAYS, A_MINUTE, A_WEEK = timedelta(hours=49), timedelta(seconds=61), timedelta(hours=169)
 
 
 async def test_an_attempt_overtaken_before_its_confirmation_takes_no_money_of_a_trip_cancelled_since(service: Service) -> None:
@@ -38,8 +38,63 @@ async def test_an_attempt_overtaken_before_its_confirmation_takes_no_money_of_a_
         await set_decline_rate(service, 0.0)
 
     await charge_with(service, placed, between(service, "fetch_payment_intent", all_that_happens_meanwhile))
+    await service.work()
     assert await states(service, placed) == ["void"]
     assert await charges_at_stripe(service, placed) == []
+
+
+class SlowToConfirm:
+    """A gateway before whose confirmations something else happens."""
+
+    def __init__(self, gateway: PaymentGateway, act: Callable[[], Awaitable[object]]) -> None:
+        self._gateway, self._act = gateway, act
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._gateway, name)
+
+    async def confirm_payment_intent(self, *args: Any, **wanted: Any) -> IntentState:
+        await self._act()
+        return await self._gateway.confirm_payment_intent(*args, **wanted)
+
+
+@pytest.mark.parametrize("closed", [True, False], ids=["closed by then", "not closed yet"])
+@pytest.mark.parametrize("end", ["trip cancelled", "window over"])
+async def test_a_confirmation_that_arrives_after_its_charge_was_let_go_takes_no_money_for_good(
+    service: Service, end: str, *, closed: bool
+) -> None:
+    trip, placed = await tipped(service)
+    await set_decline_rate(service, 1.0)
+    await service.work("charge_payment")
+    await service.jump(TWO_DAYS)
+
+    async def all_that_happens_meanwhile() -> None:
+        await later(service, TWO_DAYS + A_MINUTE)
+        assert await states(service, placed) == ["retryable"], "as the attempt before it"
+        if end == "trip cancelled":
+            await cancel_trip(service.pool, UUID(trip["id"]), actor="organiser", reason="no bus")
+        else:
+            await service.jump(A_WEEK)
+            await service.sweep()
+        assert await states(service, placed) == ["submitting"]
+        if closed:
+            await service.work("close_charge")
+        await set_decline_rate(service, 0.0)
+
+    slow = SlowToConfirm(service.stripe.gateway, all_that_happens_meanwhile)
+    await charge_with(service, placed, cast("PaymentGateway", slow))
+    await service.work()
+    if end == "window over":
+        await later(service, A_WEEK + A_MINUTE)
+    took = await charges_at_stripe(service, placed)
+    shown = await service.show(placed)
+    if closed:
+        assert (took, shown["state"]) == ([], "released" if end == "trip cancelled" else "dropped")
+        assert await states(service, placed) == ["void" if end == "trip cancelled" else "abandoned"]
+    else:
+        assert (len(took), await states(service, placed)) == (1, ["succeeded"])
+        assert [refund["amount_minor"] for refund in shown["refunds"]] == ([3200] if end == "trip cancelled" else [])
+        assert shown["state"] == ("released" if end == "trip cancelled" else "paid"), "who has paid in the end keeps the seats"
+    await assert_sound(service.pool)
 
 
 class Holding:
