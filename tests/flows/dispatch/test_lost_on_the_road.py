@@ -48,6 +48,15 @@ async def by_scope(pool: Pool, accepted: Sequence[Offer]) -> tuple[Offer, Offer]
     return there, back
 
 
+async def all_accepted(pool: Pool, world: World) -> list[Offer]:
+    """An event is planned, and every operator says yes."""
+    await dispatch_event(pool, world.event_id, actor="organiser")
+    await plan_once(pool, world)
+    for offer in await offers_in(pool, world, OfferState.SENT):
+        await accept_offer(pool, offer.id, actor="operator")
+    return await offers_in(pool, world, OfferState.ACCEPTED)
+
+
 async def broken(pool: Pool) -> set[str]:
     """The invariants that do not hold; of a world whose payments nobody made, two of the money's."""
     async with pool.acquire() as conn:
@@ -68,11 +77,7 @@ async def allocated_festival(pool: Pool, *, operators: int) -> Festival:
         world = await build_world(conn, operators=operators, buses_each=2, stay=STAY, price_minor=PRICE_MINOR)
         both = [await add_party(conn, world, "baltimore", price_minor=PRICE_MINOR) for _ in range(3)]
         one_way = await add_party(conn, world, "baltimore", legs=("outbound",), price_minor=PRICE_MINOR)
-    await dispatch_event(pool, world.event_id, actor="organiser")
-    await plan_once(pool, world)
-    for offer in await offers_in(pool, world, OfferState.SENT):
-        await accept_offer(pool, offer.id, actor="operator")
-    there, back = await by_scope(pool, await offers_in(pool, world, OfferState.ACCEPTED))
+    there, back = await by_scope(pool, await all_accepted(pool, world))
     await jump(pool, timedelta(days=27))
     await end_capacity(pool, world.event_id)
     return Festival(world, both, one_way, there, back)
@@ -147,11 +152,7 @@ async def test_who_was_listed_without_a_seat_when_the_first_bus_left_is_refunded
         world = await build_world(conn, operators=2, buses_each=1, seats=10, price_minor=PRICE_MINOR)
         for _ in range(4):
             await add_party(conn, world, "baltimore", seats=5, price_minor=PRICE_MINOR)
-    await dispatch_event(pool, world.event_id, actor="organiser")
-    await plan_once(pool, world)
-    for offer in await offers_in(pool, world, OfferState.SENT):
-        await accept_offer(pool, offer.id, actor="operator")
-    leaving, failing = await offers_in(pool, world, OfferState.ACCEPTED)
+    leaving, failing = await all_accepted(pool, world)
     async with pool.acquire() as conn:
         riding = {rider.pledge_id for rider in await plans.list_riders(conn, [leaving.duty_id])}
     await jump(pool, timedelta(days=27))
@@ -256,11 +257,7 @@ async def test_who_had_not_set_out_when_the_event_was_cancelled_is_refunded_and_
         world = await build_world(conn, operators=4, buses_each=1, seats=10, stay=STAY, price_minor=PRICE_MINOR)
         for _ in range(4):
             await add_party(conn, world, "baltimore", seats=5, price_minor=PRICE_MINOR)
-    await dispatch_event(pool, world.event_id, actor="organiser")
-    await plan_once(pool, world)
-    for offer in await offers_in(pool, world, OfferState.SENT):
-        await accept_offer(pool, offer.id, actor="operator")
-    accepted = await offers_in(pool, world, OfferState.ACCEPTED)
+    accepted = await all_accepted(pool, world)
     async with pool.acquire() as conn:
         riders = {offer.id: {one.pledge_id for one in await plans.list_riders(conn, [offer.duty_id])} for offer in accepted}
         scopes = {duty.id: duty.scope for duty in await plans.list_duties_by_id(conn, [offer.duty_id for offer in accepted])}

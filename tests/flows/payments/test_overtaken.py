@@ -25,11 +25,17 @@ from tests.support.service import Service
 TWO_DAYS, A_MINUTE, A_WEEK = timedelta(hours=49), timedelta(seconds=61), timedelta(hours=169)
 
 
-async def test_an_attempt_overtaken_before_its_confirmation_takes_no_money_of_a_trip_cancelled_since(service: Service) -> None:
+async def declined_once(service: Service) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A trip and its only pledge, whose charge has failed and is to be tried again now; it will fail again."""
     trip, placed = await tipped(service)
     await set_decline_rate(service, 1.0)
     await service.work("charge_payment")
     await service.jump(TWO_DAYS)
+    return trip, placed
+
+
+async def test_an_attempt_overtaken_before_its_confirmation_takes_no_money_of_a_trip_cancelled_since(service: Service) -> None:
+    trip, placed = await declined_once(service)
 
     async def all_that_happens_meanwhile() -> None:
         await later(service, TWO_DAYS + A_MINUTE)
@@ -62,10 +68,7 @@ class SlowToConfirm:
 async def test_a_confirmation_that_arrives_after_its_charge_was_let_go_takes_no_money_for_good(
     service: Service, end: str, *, closed: bool
 ) -> None:
-    trip, placed = await tipped(service)
-    await set_decline_rate(service, 1.0)
-    await service.work("charge_payment")
-    await service.jump(TWO_DAYS)
+    trip, placed = await declined_once(service)
 
     async def all_that_happens_meanwhile() -> None:
         await later(service, TWO_DAYS + A_MINUTE)
