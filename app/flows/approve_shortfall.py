@@ -22,10 +22,11 @@ async def approve_shortfall(
 
     `shortfall_minor` is the figure the organiser saw. Raises NotFound, Conflict `nothing_to_approve` or `shortfall_changed`, KeyReused.
     """
+    posting = new_id()  # a plan may be approved twice: once more when the other leg's has been made anew
     async with transaction(pool) as conn:
         await act_as(conn, actor, "shortfall approved")
         if request is not None and await claim_key(
-            conn, scope=f"shortfall:{event_id}", key=request.key, body=request.body, effect_id=new_id()
+            conn, scope=f"shortfall:{event_id}", key=request.key, body=request.body, effect_id=posting
         ):
             return 0
         event = await events.lock_event(conn, event_id)
@@ -44,7 +45,7 @@ async def approve_shortfall(
             await ledger.post(
                 conn,
                 kind="subsidy",
-                cause=waiting[-1].id,
+                cause=posting,
                 book=event.book,
                 currency=event.currency,
                 entries=[(ledger.SUBSIDY, missing_minor), (ledger.FARES, -missing_minor)],

@@ -9,23 +9,18 @@ from app.domain.dispatch.model import DeclineReason
 from app.domain.manifests import store as manifests
 from app.domain.manifests.model import ridings
 from app.domain.manifests.passes import signing_key
-from app.domain.payments.payouts import book_store
 from app.domain.pledges.model import TransferState
-from app.flows.answer_dispute import answer_dispute
 from app.flows.answer_offer import accept_offer, decline_offer
 from app.flows.approve_charge import approve_charge, look_at_charge
-from app.flows.approve_shortfall import approve_shortfall
 from app.flows.assign_driver import assign_driver
 from app.flows.cancel_trip import cancel_trip
 from app.flows.card_saved import look_at_card_page
 from app.flows.change_event import EventMove, cancel_event, move_event
 from app.flows.change_pledge import PledgeChange, change_pledge
 from app.flows.check_in import NamedPerson, check_in
-from app.flows.close_book import cover_payouts
 from app.flows.close_booking import dispatch_event
 from app.flows.close_manifest import close_manifest
 from app.flows.complete_duty import end_duty
-from app.flows.learn_of_refund import send_refund_again
 from app.flows.onboard_payee import open_onboarding
 from app.flows.open_card_page import open_card_page
 from app.flows.place_pledge import PledgeWish, place_pledge
@@ -46,11 +41,6 @@ class People:
     def __init__(self, town: Town) -> None:
         self.town, self.dice, self.pool = town, town.dice, town.pool
         self._number = 0
-
-    async def one(self, sql: str, *args: object) -> Any:
-        """Any of the rows found, the same for the same seed; None without one."""
-        rows = await self.pool.fetch(sql, *args)
-        return self.dice.choice(rows) if rows else None
 
     # riders
 
@@ -139,7 +129,7 @@ class People:
 
     async def answer_transfer(self) -> None:
         """Seats that were passed on are taken, declined, or taken back."""
-        row = await self.one("SELECT id, pledge_id FROM transfers WHERE state = 'offered' ORDER BY id")
+        row = await self.town.one("SELECT id, pledge_id FROM transfers WHERE state = 'offered' ORDER BY id")
         if row is None:
             return
         step: Any = self.dice.choice(
@@ -168,7 +158,7 @@ class People:
 
     async def approve_at_bank(self) -> None:
         """A rider whose bank asks goes there, and says yes or no."""
-        row = await self.one(
+        row = await self.town.one(
             "SELECT reference, intent_ref FROM payments WHERE state = 'needs_action' AND intent_ref IS NOT NULL ORDER BY id"
         )
         if row is None:
@@ -188,7 +178,7 @@ class People:
     async def ease(self) -> None:
         """A lower minimum, or a later deadline."""
         trip = self.dice.choice(self.town.trips)
-        row = await self.one("SELECT minimum, deadline_at FROM trips WHERE id = $1", trip.id)
+        row = await self.town.one("SELECT minimum, deadline_at FROM trips WHERE id = $1", trip.id)
         minimum = max(1, row["minimum"] - 1) if self.dice.random() < 0.5 else None
         later = row["deadline_at"] + timedelta(hours=20) if minimum is None else None
         await self.town.attempt(
@@ -217,43 +207,6 @@ class People:
         event_id = self.dice.choice(self.town.event_ids)
         await self.town.attempt("dispatch an event", dispatch_event(self.pool, event_id, actor="organiser"))
 
-    async def approve_money(self) -> None:
-        """The house pays what fares do not carry."""
-        row = await self.one("SELECT event_id, shortfall_minor FROM plans WHERE is_current AND needs_approval ORDER BY id")
-        if row is not None:
-            await self.town.attempt(
-                f"shortfall of {row['shortfall_minor']} approved",
-                approve_shortfall(self.pool, row["event_id"], shortfall_minor=row["shortfall_minor"], account_id=None, actor="organiser"),
-            )
-
-    async def cover(self) -> None:
-        """The house pays what payouts lack: the figure is the ledger's."""
-        for event_id in self.town.event_ids:
-            async with self.pool.acquire() as conn:
-                missing = -(await book_store.read_held(conn, f"event:{event_id}", "USD")).fares_minor
-            if missing > 0:
-                await self.town.attempt(f"cover {missing}", cover_payouts(self.pool, event_id, missing_minor=missing, actor="organiser"))
-
-    async def top_up(self) -> None:
-        """Our balance at the provider carries what is to be paid out: somebody transfers money to it."""
-        owed = await self.pool.fetchval("SELECT coalesce(sum(owed_minor), 0)::bigint FROM payouts WHERE state NOT IN ('succeeded', 'void')")
-        missing = owed - self.town.bank.balance_minor("usd")
-        if owed and missing > 0:
-            self.town.bank.top_up(missing, "usd")
-            self.town.say(f"{missing} are added to the balance")
-
-    async def send_again(self) -> None:
-        """A refund that failed is sent once more."""
-        row = await self.one("SELECT id FROM refunds WHERE state = 'failed' AND held_by IS NULL ORDER BY id")
-        if row is not None:
-            await self.town.attempt("a failed refund is sent again", send_refund_again(self.pool, row["id"], actor="organiser"))
-
-    async def answer_bank(self) -> None:
-        """Evidence for a dispute."""
-        row = await self.one("SELECT id FROM disputes WHERE state = 'open' ORDER BY id")
-        if row is not None:
-            await self.town.attempt("a dispute is answered", answer_dispute(self.pool, row["id"], note="they rode", actor="organiser"))
-
     # operators and drivers
 
     async def wait_for_answers(self) -> bool:
@@ -265,7 +218,7 @@ class People:
 
     async def answer_offer(self) -> None:
         """An operator says yes, mostly."""
-        row = await self.one("SELECT id FROM offers WHERE state = 'sent' ORDER BY id")
+        row = await self.town.one("SELECT id FROM offers WHERE state = 'sent' ORDER BY id")
         if row is None:
             return
         if self.dice.random() < 0.75:
@@ -289,31 +242,31 @@ class People:
 
     async def leave_planned(self) -> None:
         """A rider of a trip that is planned for leaves, by the refund ladder."""
-        row = await self.one(PLANNED_FOR)
+        row = await self.town.one(PLANNED_FOR)
         if row is not None:
             await self.town.attempt("a rider leaves a planned trip", withdraw_pledge(self.pool, row["id"], actor="rider"))
 
     async def leave_duty(self) -> None:
         """An operator pulls out, mostly of a duty that has not begun."""
-        row = await self.one(STILL_AHEAD if self.dice.random() < 0.9 else "SELECT id FROM offers WHERE state = 'accepted' ORDER BY id")
+        row = await self.town.one(STILL_AHEAD if self.dice.random() < 0.9 else "SELECT id FROM offers WHERE state = 'accepted' ORDER BY id")
         if row is not None:
             await self.town.attempt("an operator pulls out", pull_out(self.pool, row["id"], note="broken", actor="operator"))
 
     async def crew(self) -> None:
         """A driver is put on a duty."""
-        row = await self.one(
+        row = await self.town.one(
             """
             SELECT o.duty_id, d.id AS driver_id FROM offers o JOIN drivers d ON d.operator_id = o.operator_id
             WHERE o.state = 'accepted' ORDER BY o.id, d.id
             """
         )
-        if row is not None:
+        if row is not None and not await self.pool.fetchval(ASSIGNED_JUST_NOW, row["duty_id"], row["driver_id"]):
             step = assign_driver(self.pool, row["duty_id"], driver_id=row["driver_id"], seat=1, secret=SECRET, actor="operator")
             await self.town.attempt("a driver is assigned", step)
 
     async def drive(self) -> None:
         """A driver checks people in, leaves, or is home; some tap days before."""
-        row = await self.one(ON_THE_ROAD, self.dice.random() < 0.3)
+        row = await self.town.one(ON_THE_ROAD, self.dice.random() < 0.3)
         if row is None:
             return
         duty_id: UUID = row["duty_id"]
@@ -344,7 +297,7 @@ class People:
 
     async def open_account(self) -> None:
         """An operator tells the provider where its money goes."""
-        row = await self.one("SELECT id FROM operators WHERE id NOT IN (SELECT id FROM payees WHERE state = 'ready') ORDER BY id")
+        row = await self.town.one("SELECT id FROM operators WHERE id NOT IN (SELECT id FROM payees WHERE state = 'ready') ORDER BY id")
         if row is None:
             return
 
@@ -382,6 +335,7 @@ ON_THE_ROAD = """
 SELECT c.duty_id FROM current_manifests c JOIN duties d ON d.id = c.duty_id
 WHERE c.ended_at IS NULL AND (lower(d.during) <= busload_now() OR $1) ORDER BY c.duty_id
 """
+ASSIGNED_JUST_NOW = "SELECT true FROM duty_drivers WHERE duty_id = $1 AND driver_id = $2 AND assigned_at = busload_now()"  # clocks move on
 STILL_AHEAD = "SELECT id FROM offers WHERE state = 'accepted' AND lower(during) > busload_now() ORDER BY id"
 PLANNED_FOR = """
 SELECT p.id FROM pledges p JOIN trips t ON t.id = p.trip_id JOIN events e ON e.id = t.event_id

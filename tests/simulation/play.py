@@ -18,6 +18,7 @@ from tests.simulation.meddling import Meddling
 from tests.simulation.people import People
 from tests.simulation.stage import SeededBirths, Stage
 from tests.simulation.town import Town
+from tests.simulation.treasury import Treasury
 from tests.simulation.work import Work
 
 Act = Callable[[], Awaitable[Any]]
@@ -55,21 +56,21 @@ class Game:
         self.looks, self.deadlines = Looks(stage), 0
         self.asked = False  # whether operators were ever asked for their answers
         self.dice = self.town.dice
-        self.work, self.people = Work(self.town), People(self.town)
+        self.work, self.people, self.treasury = Work(self.town), People(self.town), Treasury(self.town)
         self.meddling = Meddling(self.town, self.work)
-        people = self.people
+        people, treasury = self.people, self.treasury
         self.selling: dict[Act, int] = {
             people.pledge: 22, people.another_card: 4, people.take_offered_seats: 4, people.withdraw: 3, people.change: 5,
             people.pass_on: 2,
             people.answer_transfer: 4, people.join_line: 5, people.approve_at_bank: 6, people.ease: 3, people.move: 1,
-            people.trouble_from_banks: 3, people.send_again: 2, self.work.take_one: 22, self.work.fire_one: 8,
+            people.trouble_from_banks: 3, treasury.send_again: 2, self.work.take_one: 22, self.work.fire_one: 8,
             self.work.hear: 5, self.work.poll: 2, self.go_on: 10, self.kill: 2, self.let_time_pass: 10,
         }  # fmt: skip
         self.travelling: dict[Act, int] = {
             people.answer_offer: 14, people.leave_duty: 6, people.leave_planned: 4, people.crew: 3, people.drive: 8,
-            people.approve_money: 8, people.open_account: 3, people.cover: 2, people.withdraw: 1, people.change: 1, people.pass_on: 1,
-            people.answer_transfer: 1, people.approve_at_bank: 2, people.trouble_from_banks: 7, people.send_again: 3,
-            people.answer_bank: 2, self.work.hear: 5, self.work.poll: 2, people.cancel: 1, people.dispatch: 1, self.kill: 1,
+            treasury.approve_money: 8, people.open_account: 3, treasury.cover: 2, people.withdraw: 1, people.change: 1, people.pass_on: 1,
+            people.answer_transfer: 1, people.approve_at_bank: 2, people.trouble_from_banks: 7, treasury.send_again: 3,
+            treasury.answer_bank: 2, self.work.hear: 5, self.work.poll: 2, people.cancel: 1, people.dispatch: 1, self.kill: 1,
         }  # fmt: skip
         self.riding: dict[Act, int] = {
             people.leave_duty: 5, people.leave_planned: 4, people.drive: 6, people.crew: 1, people.cancel: 2, self.work.hear: 2,
@@ -142,7 +143,7 @@ class Game:
             if not self.asked:
                 self.note(await self.looks.all_but_swept())
             self.asked = True
-            await self.dice.choice([self.people.answer_offer, self.people.approve_money])()
+            await self.dice.choice([self.people.answer_offer, self.treasury.approve_money])()
         elif not await self.to_next_deadline():
             return False
         else:
@@ -166,11 +167,12 @@ class Game:
         return True
 
     async def end_waiting(self) -> None:
-        """Payouts wait for accounts and cover as long as it takes: here somebody sees to it once the event is over."""
+        """Payouts wait for accounts and cover, books for every refund, however long: here somebody sees to it once the event is over."""
         if self.stage.shift > timedelta(days=26):
             await self.people.open_account()
-            await self.people.cover()
-            await self.people.top_up()
+            await self.treasury.cover()
+            await self.treasury.top_up()
+            await self.treasury.settle_elsewhere()
 
     async def settle(self) -> None:
         """No more faults; banks decide, refunds that came back are sent again, and everything is worked off once more."""
@@ -183,8 +185,8 @@ class Game:
                 self.town.bank.close_dispute(ref, won=self.dice.random() < 0.5)
             await self.work.poll()
             for _ in range(await self.town.pool.fetchval("SELECT count(*) FROM refunds WHERE state = 'failed' AND held_by IS NULL")):
-                await self.people.send_again()
-            await self.people.cover()
+                await self.treasury.send_again()
+            await self.treasury.cover()
             await self.run_on()
         await self.look()
         self.town.faults += await self.open_ends()

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from random import Random
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -99,6 +100,11 @@ class Town:
         kept = self.stage.pool.get_size() - self.stage.pool.get_idle_size()
         if kept:
             self.faults.append(f"{kept} connection(s) kept during {call}")
+
+    async def one(self, sql: str, *args: object) -> Any:
+        """Any of the rows found, the same for the same seed; None without one."""
+        rows = await self.pool.fetch(sql, *args)
+        return self.dice.choice(rows) if rows else None
 
     async def attempt(self, what: str, step: object) -> None:
         """Something a person tries as a hand of their own; a refusal is an answer too."""

@@ -9,13 +9,15 @@ from app.core.clock import shift_clock
 from app.core.database import Pool
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.ids import derived_token, new_id, token_hash
-from app.domain.dispatch.model import OfferState
+from app.domain.dispatch.model import DeclineReason, OfferState
 from app.domain.dispatch.store import crews, plans
-from app.flows.answer_offer import accept_offer
+from app.domain.events import store as events
+from app.flows.answer_offer import accept_offer, decline_offer
 from app.flows.approve_shortfall import approve_shortfall
 from app.flows.assign_driver import assign_driver
 from app.flows.close_booking import close_booking, dispatch_event
-from app.flows.send_offers import send_offers
+from app.flows.send_offers import read_shortfall, send_offers
+from app.flows.withdraw_pledge import withdraw_pledge
 from tests.support.dispatch_world import SECRET, World, add_party, build_world, offers_in, plan_once
 
 
@@ -54,6 +56,38 @@ async def test_offers_wait_until_the_shortfall_is_approved_and_posted(pool: Pool
     with pytest.raises(Conflict) as twice:
         await approve_shortfall(pool, world.event_id, shortfall_minor=plan.shortfall_minor, account_id=None, actor="organiser")
     assert twice.value.code == "nothing_to_approve"
+
+
+async def test_a_shortfall_is_approved_again_when_one_leg_is_planned_anew(pool: Pool) -> None:
+    async with pool.acquire() as conn:
+        world = await build_world(conn, stay=timedelta(days=2))
+        await add_party(conn, world, "baltimore", seats=2)
+        leaving = await add_party(conn, world, "baltimore", seats=2)
+    await dispatch_event(pool, world.event_id, actor="organiser")
+    await plan_once(pool, world)
+    first = await approve_all(pool, world)
+    await send_offers(pool, world.event_id, secret=SECRET)
+    there, _ = await offers_in(pool, world, OfferState.SENT)
+    await decline_offer(pool, there.id, reason=DeclineReason.PRICE, note="", actor="operator")
+    await withdraw_pledge(pool, leaving, actor="rider")
+    await plan_once(pool, world)
+
+    again = await approve_all(pool, world)
+    posted = await pool.fetch("SELECT amount_minor FROM ledger_entries WHERE account = 'house:subsidy' ORDER BY id")
+    assert [row["amount_minor"] for row in posted] == [first, again]
+    await send_offers(pool, world.event_id, secret=SECRET)
+    assert len(await offers_in(pool, world, OfferState.SENT)) == 2
+
+
+async def approve_all(pool: Pool, world: World) -> int:
+    """The house pays what is missing now; returns how much."""
+    async with pool.acquire() as conn:
+        event = await events.get_event(conn, world.event_id)
+        assert event is not None
+        missing_minor = await read_shortfall(conn, event)
+    posted_minor = await approve_shortfall(pool, event.id, shortfall_minor=missing_minor, account_id=None, actor="organiser")
+    assert posted_minor > 0
+    return posted_minor
 
 
 async def test_everyone_is_credited_down_to_the_tier_that_paid_people_reached(pool: Pool) -> None:
