@@ -26,17 +26,20 @@ async def close_payment(pool: Pool, payment_id: UUID, *, gateway: PaymentGateway
 
 
 async def close_charge(pool: Pool, payment: Payment, intent: IntentState | None, *, gateway: PaymentGateway) -> None:
-    """Cancels the intent and settles what it shows then: the bank may have been faster. `intent` is None when there is none at Stripe."""
+    """Cancels the intent and settles what it shows then: the bank may have been faster. `intent` is None when there is none at Stripe.
+
+    That says nothing of an attempt that has taken over since `payment` was read: it may have made one.
+    """
     if intent is not None and intent.status not in {"succeeded", "canceled"}:
         intent = await cancelled(intent, gateway=gateway)
     if intent is not None and intent.status != "canceled":
-        await settle_payment(pool, payment.id, outcome_of(intent))
+        await settle_payment(pool, payment.id, outcome_of(intent), attempt=payment.attempts)
         return
     closed = Outcome(
         state=PaymentState.RETRYABLE, intent_ref=intent.ref if intent else None, charge_ref=None, fee_minor=None, error_code=CLOSED,
         decline_code="",
     )  # fmt: skip
-    await settle_payment(pool, payment.id, closed)
+    await settle_payment(pool, payment.id, closed, attempt=payment.attempts)
 
 
 async def cancelled(intent: IntentState, *, gateway: PaymentGateway) -> IntentState:

@@ -12,7 +12,7 @@ import pytest
 from app.core.audit import act_as
 from app.core.database import transaction
 from app.domain.payments.gateway import GatewayRefused, GatewayUnreachable, IntentState, PaymentGateway
-from app.domain.payments.model import WAITING
+from app.domain.payments.model import WAITING, Payment
 from app.domain.payments.service import claim_attempt
 from app.flows.approve_charge import approve_charge
 from app.flows.cancel_trip import cancel_trip
@@ -100,6 +100,43 @@ async def test_a_confirmation_that_arrives_after_its_charge_was_let_go_takes_no_
     await assert_sound(service.pool)
 
 
+async def claimed(service: Service, placed: dict[str, Any]) -> Payment:
+    """The pledge's charge, taken by a worker that has not come further."""
+    (payment_id,) = await payment_ids(service.pool, placed)
+    async with transaction(service.pool) as conn:
+        await act_as(conn, "worker", "charge")
+        payment = await claim_attempt(conn, payment_id, sorted(WAITING))
+    assert payment is not None
+    return payment
+
+
+async def test_a_look_up_that_found_no_intent_closes_no_attempt_that_has_made_one_since(service: Service) -> None:
+    trip, placed = await tipped(service)
+    payment = await claimed(service, placed)
+    await service.jump(A_MINUTE)
+    confirms, may_confirm = asyncio.Event(), asyncio.Event()
+    others: list[asyncio.Task[None]] = []
+
+    async def wait() -> None:
+        confirms.set()
+        await may_confirm.wait()
+
+    async def another_takes_over() -> None:
+        slow = cast("PaymentGateway", SlowToConfirm(service.stripe.gateway, wait))
+        others.append(asyncio.create_task(look_up_payment(service.pool, payment.id, gateway=slow)))
+        await confirms.wait()
+        await cancel_trip(service.pool, UUID(trip["id"]), actor="organiser", reason="no bus")
+
+    await look_up_payment(service.pool, payment.id, gateway=between(service, "find_payment_intents", another_takes_over))
+    assert await states(service, placed) == ["submitting"]
+    may_confirm.set()
+    await asyncio.gather(*others)
+    await service.work()
+    assert await states(service, placed) == ["succeeded"]
+    assert [refund["amount_minor"] for refund in (await service.show(placed))["refunds"]] == [3200]
+    await assert_sound(service.pool)
+
+
 class Holding:
     """A gateway that keeps the answer to one kind of call, good or bad, to itself until it may speak."""
 
@@ -132,14 +169,10 @@ async def approve(service: Service, placed: dict[str, Any], gateway: PaymentGate
 
 async def look_up(service: Service, placed: dict[str, Any], gateway: PaymentGateway) -> None:
     """The look-up of an attempt that has failed and whose worker died of it."""
-    (payment_id,) = await payment_ids(service.pool, placed)
-    async with transaction(service.pool) as conn:
-        await act_as(conn, "worker", "charge")
-        payment = await claim_attempt(conn, payment_id, sorted(WAITING))
-    assert payment is not None
+    payment = await claimed(service, placed)
     await attempt(service.pool, payment, gateway=service.stripe.gateway)
     await service.jump(A_MINUTE)
-    await look_up_payment(service.pool, payment_id, gateway=gateway)
+    await look_up_payment(service.pool, payment.id, gateway=gateway)
 
 
 @pytest.mark.parametrize(
