@@ -28,3 +28,21 @@ async def test_only_organisers_cancel(service: Service) -> None:
     trip = await service.trip(await service.event())
     answer = await service.http.post(f"/api/trips/{trip['id']}/cancel", json={"reason": "x"}, headers={"Idempotency-Key": "k"})
     assert (answer.status_code, answer.json()["code"]) == (401, "sign_in_needed")
+
+
+async def test_pages_of_a_cancelled_event_promise_the_way_home_only_where_somebody_has_set_out(service: Service) -> None:
+    calm, out = [await service.event(name=name) for name in ("Calm", "Out")]
+    trip = await service.trip(out, minimum=1)
+    await service.pledged(trip)
+    for state in ("allocated", "departed"):
+        await service.pool.execute("UPDATE trips SET state = $1", state)
+    for event in (calm, out):
+        cancelling = await service.organiser.post(
+            f"/api/events/{event['id']}/cancel", json={"reason": "Storm."}, headers={"Idempotency-Key": event["id"]}
+        )
+        assert cancelling.status_code == 200, cancelling.text
+        code = event["code"]
+        for page in (await service.http.get(f"/e/{code}"), await service.organiser.get(f"/organiser/events/{code}")):
+            assert page.status_code == 200
+            assert "This event is cancelled" in page.text
+            assert ("brought home" in page.text) == (event is out)
