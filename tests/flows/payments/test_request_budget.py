@@ -1,8 +1,6 @@
 """Stripe's limits are kept by all processes together, sign-ups first."""
 
 import asyncio
-import math
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -49,7 +47,9 @@ async def in_turns(call: Callable[[], Awaitable[object]], *, times: int, at_once
         for _ in left:
             await call()
 
-    await asyncio.gather(*(one_after_the_other() for _ in range(at_once)))
+    for ended in await asyncio.gather(*(one_after_the_other() for _ in range(at_once)), return_exceptions=True):
+        if ended is not None:
+            raise ended  # once no call is under way any more: its socket would stay open
 
 
 async def sign_up(gateway: StripeGateway, number: int) -> None:
@@ -115,27 +115,37 @@ async def take(conn: Connection, *, wanted: int = 100, for_sign_up: bool = False
     return await budget.take_requests(conn, endpoint, wanted=wanted, for_sign_up=for_sign_up, account_per_s=100, endpoint_per_s=25)
 
 
-async def test_charges_leave_a_reserve_that_sign_ups_may_use(conn: Connection) -> None:
-    assert (await take(conn)).granted == 2, "3 of 25 at once, one of them reserved"
-    refused = await take(conn)
+@pytest_asyncio.fixture
+async def still(conn: Connection) -> Connection:
+    """A connection in whose transaction no time passes: a bucket gets nothing new while a busy machine thinks."""
+    await conn.execute(
+        """
+        CREATE OR REPLACE FUNCTION busload_now() RETURNS timestamptz LANGUAGE sql VOLATILE PARALLEL SAFE AS
+        $$ SELECT now() + (SELECT clock_shift FROM installation) $$
+        """
+    )
+    return conn
+
+
+async def test_charges_leave_a_reserve_that_sign_ups_may_use(still: Connection) -> None:
+    assert (await take(still)).granted == 2, "3 of 25 at once, one of them reserved"
+    refused = await take(still)
     assert refused.granted == 0
     assert 0 < refused.wait_s < 0.1
-    assert (await take(conn, for_sign_up=True)).granted == 1
+    assert (await take(still, for_sign_up=True)).granted == 1
 
 
-async def test_all_endpoints_together_share_what_the_account_has(conn: Connection) -> None:
-    began = time.monotonic()
-    given = [(await take(conn, for_sign_up=True, endpoint=f"GET /v1/{name}")).granted for name in "abcdefgh"]
-    meanwhile = math.ceil(100 * (time.monotonic() - began))
-    assert 12 <= sum(given) <= 12 + meanwhile, "12 at once, and what came in meanwhile"
+async def test_all_endpoints_together_share_what_the_account_has(still: Connection) -> None:
+    given = [(await take(still, for_sign_up=True, endpoint=f"GET /v1/{name}")).granted for name in "abcdefgh"]
+    assert sum(given) in {12, 13}, "an eighth of 100 at once"
 
 
-async def test_what_a_bucket_gives_in_a_second_is_its_limit_and_a_clock_set_back_stops_nothing(conn: Connection) -> None:
+async def test_what_a_bucket_gives_in_a_second_is_its_limit_and_a_clock_set_back_stops_nothing(still: Connection) -> None:
     shifts, given = (*range(0, 1000, 10), *range(500, 600, 10)), []
-    await conn.execute("UPDATE installation SET clock_shift = interval '1 hour'")
+    await still.execute("UPDATE installation SET clock_shift = interval '1 hour'")
     for shift_ms in shifts:
-        await conn.execute("UPDATE installation SET clock_shift = make_interval(secs => $1::float8 / 1000)", float(shift_ms))
-        given.append((await take(conn, for_sign_up=True)).granted)
+        await still.execute("UPDATE installation SET clock_shift = make_interval(secs => $1::float8 / 1000)", float(shift_ms))
+        given.append((await take(still, for_sign_up=True)).granted)
     assert sum(given[:100]) >= 20
     assert sum(given[100:]) > 0
 
